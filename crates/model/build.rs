@@ -1,0 +1,14 @@
+//! Compiles `proto/` with protox and prost, so that a build needs no `protoc`.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = "../../proto";
+    let files = ["raw", "position", "device"].map(|name| format!("{root}/fleetwire/v1/{name}.proto"));
+    println!("cargo::rerun-if-changed={root}");
+    let descriptors = protox::compile(&files, [root])?;
+    prost_build::Config::new()
+        .bytes(["."])
+        .btree_map(["."])
+        .enable_type_names()
+        .compile_fds(descriptors)?;
+    Ok(())
+}

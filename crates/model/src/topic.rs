@@ -1,0 +1,153 @@
+//! Kafka topics: their names, and what each must be for the invariants to hold.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A Kafka topic of fleetwire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// What activated devices published ([`RawPublish`](crate::pb::RawPublish)).
+    Raw,
+    /// What devices without an activation published (`RawPublish`).
+    Held,
+    /// Decoded positions ([`PositionEvent`](crate::pb::PositionEvent)).
+    Positions,
+    /// Events by the device's own codes ([`DeviceEvent`](crate::pb::DeviceEvent)).
+    DeviceEvents,
+    /// What could not be decoded ([`DeadLetter`](crate::pb::DeadLetter)).
+    DeadLetters,
+    /// The device registry ([`Device`](crate::pb::Device)).
+    Devices,
+}
+
+/// How a topic ages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// Records go after this time.
+    Delete(Duration),
+    /// The newest record of each key stays.
+    Compact,
+}
+
+/// What a topic must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopicSpec {
+    /// Number of partitions unless configured otherwise.
+    pub partitions: u16,
+    /// How it ages.
+    pub cleanup: Cleanup,
+    /// Cap of a partition's size, bytes, where there is one.
+    pub max_partition_bytes: Option<u64>,
+}
+
+impl Topic {
+    /// Every topic.
+    pub const ALL: [Self; 6] = [
+        Self::Raw,
+        Self::Held,
+        Self::Positions,
+        Self::DeviceEvents,
+        Self::DeadLetters,
+        Self::Devices,
+    ];
+
+    /// The name without the prefix, for example "raw.v1".
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Raw => "raw.v1",
+            Self::Held => "held.v1",
+            Self::Positions => "positions.v1",
+            Self::DeviceEvents => "device-events.v1",
+            Self::DeadLetters => "dead-letters.v1",
+            Self::Devices => "devices.v1",
+        }
+    }
+
+    /// Defaults of DESIGN section 8.
+    pub const fn spec(self) -> TopicSpec {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let (partitions, cleanup, max_partition_bytes) = match self {
+            Self::Raw | Self::Positions | Self::DeviceEvents => {
+                (24, Cleanup::Delete(DAY.saturating_mul(7)), None)
+            }
+            Self::Held => (
+                24,
+                Cleanup::Delete(DAY.saturating_mul(7)),
+                Some(256 * 1024 * 1024),
+            ),
+            Self::DeadLetters => (6, Cleanup::Delete(DAY.saturating_mul(30)), None),
+            Self::Devices => (24, Cleanup::Compact, None),
+        };
+        TopicSpec {
+            partitions,
+            cleanup,
+            max_partition_bytes,
+        }
+    }
+}
+
+/// The topics of one deployment: a common prefix makes the names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topics {
+    prefix: String,
+}
+
+/// Why a text is no topic prefix.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a topic prefix has 1 to 100 letters, digits, `.`, `_` or `-`")]
+pub struct PrefixError;
+
+impl Topics {
+    /// The prefix unless configured otherwise.
+    pub const DEFAULT_PREFIX: &str = "fleetwire";
+
+    /// Topics named `<prefix>.<suffix>`.
+    pub fn new(prefix: &str) -> Result<Self, PrefixError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if prefix.is_empty() || prefix.len() > 100 || !prefix.chars().all(allowed) {
+            return Err(PrefixError);
+        }
+        Ok(Self {
+            prefix: prefix.to_owned(),
+        })
+    }
+
+    /// The common prefix.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The full name of a topic.
+    pub fn name(&self, topic: Topic) -> String {
+        format!("{}.{}", self.prefix, topic.suffix())
+    }
+}
+
+impl Default for Topics {
+    fn default() -> Self {
+        Self {
+            prefix: Self::DEFAULT_PREFIX.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Topics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.*", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_prefix_and_suffix() {
+        assert_eq!(Topics::default().name(Topic::Raw), "fleetwire.raw.v1");
+        assert_eq!(
+            Topics::new("eu.prod").unwrap().name(Topic::Devices),
+            "eu.prod.devices.v1"
+        );
+        assert_eq!(Topics::new("a b"), Err(PrefixError));
+    }
+}
