@@ -1,1 +1,2 @@
-//! Placeholder until the crate's parts land.
+//! MQTT front door.
+pub mod fabric;

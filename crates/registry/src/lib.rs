@@ -1,1 +1,15 @@
-//! Placeholder until the crate's parts land.
+//! Who may come in, as what, and how it speaks: accounts, the model catalogue, and the devices that a
+//! person activated.
+//!
+//! Devices live in a compacted Kafka topic; every service follows it into memory. Nothing registers itself.
+
+pub mod account;
+pub mod catalogue;
+pub mod devices;
+pub mod follow;
+pub mod metrics;
+pub mod write;
+
+pub use account::{Account, Accounts};
+pub use catalogue::{Catalogue, Model};
+pub use devices::{Device, Devices};

@@ -1,1 +1,14 @@
-//! Placeholder until the crate's parts land.
+//! What every process does around its work: settings, secrets, logs, metrics, health, shutdown.
+//!
+//! Nothing here knows MQTT or Kafka.
+
+pub mod admin;
+pub mod build;
+pub mod clock;
+pub mod exit;
+pub mod health;
+pub mod logs;
+pub mod metrics;
+pub mod secret;
+pub mod settings;
+pub mod stages;

@@ -1,0 +1,49 @@
+//! Settings of the decoder.
+
+use std::time::Duration;
+
+use fleetwire_codec::Options;
+use serde::Deserialize;
+
+/// Settings of the decoder; the sample with every key is `deploy/config/decoder.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecoderSettings {
+    /// Consumer group that the workers share.
+    pub group: String,
+    /// Raw publishes being worked on at most, per worker.
+    pub max_in_flight: usize,
+    /// When a device's clock is not believed.
+    pub clock: ClockSettings,
+    /// How IOTM payloads are read.
+    pub iotm: Options,
+}
+
+impl Default for DecoderSettings {
+    fn default() -> Self {
+        Self {
+            group: "fleetwire-decoder".to_owned(),
+            max_in_flight: 10_000,
+            clock: ClockSettings::default(),
+            iotm: Options::default(),
+        }
+    }
+}
+
+/// When a device's clock is not believed; the event is flagged, not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClockSettings {
+    /// How far a record's time may lie after its reception.
+    #[serde(with = "humantime_serde")]
+    pub future_tolerance: Duration,
+    /// How far a record's time may lie before its reception. Devices keep records while they are offline.
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+}
+
+impl Default for ClockSettings {
+    fn default() -> Self {
+        Self { future_tolerance: Duration::from_mins(5), max_age: Duration::from_hours(24 * 90) }
+    }
+}

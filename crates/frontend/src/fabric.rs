@@ -1,0 +1,227 @@
+//! The publish/subscribe fabric behind the sessions: rumqttd's router, without its listener.
+//!
+//! Downlink is published into the router; one dispatcher link takes everything from there to the sessions'
+//! inboxes, so that no device costs a link, a filter or a thread. Nothing from a device reaches the router.
+//! A canary runs through it all the time: if it does not come back, the process is not ready, and if a link
+//! fails, the router's thread is gone and the process ends.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use fleetwire_service::health::Condition;
+use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
+use rumqttd::{Notification, Router, RouterConfig};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+/// Prefix of downlink topics within the router: `down/<client id>/<topic of the device>`.
+const DOWNLINK: &str = "down/";
+/// Topic of the canary.
+const CANARY: &str = "canary";
+/// How often a canary is sent.
+const CANARY_EVERY: Duration = Duration::from_secs(1);
+/// How long a canary may take before the process is not ready.
+const CANARY_LATE: Duration = Duration::from_secs(5);
+
+/// Why the router cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FabricError {
+    /// The router's thread is gone.
+    #[error("the publish/subscribe router is gone: {0}")]
+    Gone(#[from] LinkError),
+    /// Client ids that reach the router must be plain.
+    #[error("client id is not fit for a topic")]
+    ClientId,
+    /// Topics that reach the router must be plain.
+    #[error("topic is not printable ASCII without wildcards")]
+    Topic,
+}
+
+/// Publishes downlink into the router. Cheap to clone.
+#[derive(Clone)]
+pub struct Fabric {
+    link: Arc<Mutex<LinkTx>>,
+}
+
+impl std::fmt::Debug for Fabric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fabric").finish_non_exhaustive()
+    }
+}
+
+/// Takes what the router forwards to the sessions.
+pub struct Dispatcher {
+    link: LinkRx,
+    fabric: Fabric,
+    // The router drops a link whose sender is gone.
+    _subscriber: LinkTx,
+}
+
+impl std::fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dispatcher").finish_non_exhaustive()
+    }
+}
+
+/// Downlink for one client, as it leaves the router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downlink {
+    /// Client id of the session.
+    pub client_id: String,
+    /// Topic of the device.
+    pub topic: String,
+    /// Payload.
+    pub payload: Bytes,
+}
+
+/// Starts the router on a thread of its own. Blocks for its answers, shortly.
+pub fn start() -> Result<(Fabric, Dispatcher), FabricError> {
+    let router = Router::new(
+        0,
+        RouterConfig {
+            max_connections: 64,
+            max_outgoing_packet_count: 200,
+            max_segment_size: 1 << 20,
+            max_segment_count: 4,
+            ..RouterConfig::default()
+        },
+    )
+    .spawn();
+    let (mut subscriber, link, _) = LinkBuilder::new("fleetwire:dispatcher", router.clone()).build()?;
+    subscriber.subscribe(format!("{DOWNLINK}#"))?;
+    subscriber.subscribe(CANARY)?;
+    let (publisher, _, _) = LinkBuilder::new("fleetwire:publisher", router).build()?;
+    let fabric = Fabric { link: Arc::new(Mutex::new(publisher)) };
+    Ok((fabric.clone(), Dispatcher { link, fabric, _subscriber: subscriber }))
+}
+
+impl Fabric {
+    /// Publishes to one client's session. That the router took it says nothing about the session.
+    pub fn publish(&self, client_id: &str, topic: &str, payload: Bytes) -> Result<(), FabricError> {
+        if !plain(client_id) || client_id.contains('/') {
+            return Err(FabricError::ClientId);
+        }
+        if !plain(topic) {
+            return Err(FabricError::Topic);
+        }
+        self.send(format!("{DOWNLINK}{client_id}/{topic}"), payload)
+    }
+
+    /// The link keeps what it is given and only then tells the router, so that a full signal queue delays the
+    /// publish until the next signal (the canary's, at the latest) and does not lose it.
+    fn send(&self, topic: String, payload: Bytes) -> Result<(), FabricError> {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        match link.try_publish(topic, payload) {
+            Ok(_) => Ok(()),
+            Err(LinkError::TrySend(flume::TrySendError::Full(_))) => Ok(()),
+            Err(gone) => Err(gone.into()),
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Hands every downlink to `deliver` until told to stop; fails when the router is gone.
+    pub async fn run(
+        mut self,
+        stop: CancellationToken,
+        condition: Condition,
+        mut deliver: impl FnMut(Downlink) + Send,
+    ) -> Result<()> {
+        let mut canary = interval(CANARY_EVERY);
+        canary.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_seen = Instant::now();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = canary.tick() => {
+                    if last_seen.elapsed() > CANARY_LATE {
+                        condition.not_ready("the publish/subscribe router does not answer");
+                    }
+                    self.fabric.send(CANARY.to_owned(), Bytes::new())?;
+                }
+                next = self.link.next() => match next {
+                    Ok(Some(Notification::Forward(forward))) => {
+                        if forward.publish.topic == CANARY {
+                            last_seen = Instant::now();
+                            condition.ready();
+                        } else if let Some(downlink) = parse(&forward.publish.topic, forward.publish.payload) {
+                            deliver(downlink);
+                        } else {
+                            warn!("the router forwarded a topic that nobody published");
+                        }
+                    }
+                    // The router parks a link after a batch until it is told that the link is ready again.
+                    Ok(Some(Notification::Unschedule)) => self.link.wake().await?,
+                    Ok(_) => {}
+                    Err(err) => bail!("the publish/subscribe router is gone: {err}"),
+                }
+            }
+        }
+    }
+}
+
+fn parse(topic: &[u8], payload: Bytes) -> Option<Downlink> {
+    let (client_id, topic) = std::str::from_utf8(topic).ok()?.strip_prefix(DOWNLINK)?.split_once('/')?;
+    Some(Downlink { client_id: client_id.to_owned(), topic: topic.to_owned(), payload })
+}
+
+/// Whether rumqttd's router can take the text as part of a topic: its parser has panicked on others.
+fn plain(text: &str) -> bool {
+    let length = 1..=256;
+    length.contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'+' | b'#'))
+        && !text.starts_with(['$', '/'])
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetwire_service::health::Health;
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn downlink_crosses_the_router_in_order_and_the_canary_makes_it_ready() {
+        let (fabric, dispatcher) = start().unwrap();
+        let (stop, health) = (CancellationToken::new(), Health::default());
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let condition = health.condition("fabric");
+        let running = dispatcher.run(stop.clone(), condition, move |downlink| sender.send(downlink).unwrap());
+        let test = async {
+            // More than the router forwards in one batch before it parks the link.
+            for number in 0..1000_u32 {
+                let payload = number.to_be_bytes().to_vec();
+                fabric.publish("867035046242895", "867035046242895/OUTC", payload.into()).unwrap();
+            }
+            for number in 0..1000_u32 {
+                let downlink = receiver.recv().await.unwrap();
+                assert_eq!(downlink.client_id, "867035046242895");
+                assert_eq!(downlink.topic, "867035046242895/OUTC");
+                assert_eq!(downlink.payload, number.to_be_bytes().to_vec());
+            }
+            while !health.is_ready() {
+                tokio::task::yield_now().await;
+            }
+            stop.cancel();
+        };
+        let (ran, ()) = timeout(Duration::from_secs(20), async { tokio::join!(running, test) }).await.unwrap();
+        ran.unwrap();
+    }
+
+    #[test]
+    fn what_could_hurt_the_router_never_reaches_it() {
+        let (fabric, _dispatcher) = start().unwrap();
+        for client_id in ["", "a/b", "é", "a+", "#", "$SYS", "a b"] {
+            let refused = fabric.publish(client_id, "x", Bytes::new());
+            assert!(matches!(refused, Err(FabricError::ClientId)), "{client_id}");
+        }
+        for topic in ["", "é/x", "a/+", "#", "$share/g/x", "/x", "\u{0}"] {
+            let refused = fabric.publish("device", topic, Bytes::new());
+            assert!(matches!(refused, Err(FabricError::Topic)), "{topic}");
+        }
+    }
+}
