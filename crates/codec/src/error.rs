@@ -1,0 +1,90 @@
+//! Why a payload is no payload of its protocol. Each of these sends it to the dead letters.
+
+/// Why a payload could not be decoded; nothing of it was used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// It ends before its frame, or the head of a record, is complete.
+    #[error("payload is {len} bytes, at least {needed} needed")]
+    Truncated {
+        /// Bytes of the payload.
+        len: usize,
+        /// Bytes that the part which is cut off needs at least.
+        needed: usize,
+    },
+    /// A version of the format that is not known.
+    #[error("version of the format is {found}, known is {known}")]
+    Version {
+        /// Version in the payload.
+        found: u8,
+        /// Version that is known.
+        known: u8,
+    },
+    /// A record that is longer than the rest of the payload.
+    #[error("record of type {record_type} at byte {offset} has {length} bytes, {available} are left")]
+    RecordOverrun {
+        /// Where the record begins.
+        offset: usize,
+        /// Its type.
+        record_type: u8,
+        /// Length that it names.
+        length: usize,
+        /// Bytes left for it.
+        available: usize,
+    },
+    /// A record of a known type whose length that type cannot have.
+    #[error("record of type {record_type} at byte {offset} cannot have {length} bytes")]
+    RecordLength {
+        /// Where the record begins.
+        offset: usize,
+        /// Its type.
+        record_type: u8,
+        /// Length that it names.
+        length: usize,
+    },
+    /// The bytes were altered on their way.
+    #[error("checksum at byte {offset} is {found:#04x}, the bytes before it sum to {expected:#04x}")]
+    Checksum {
+        /// Where the checksum is.
+        offset: usize,
+        /// Checksum in the payload.
+        found: u8,
+        /// Checksum of the bytes before it.
+        expected: u8,
+    },
+    /// An identity that no device can have.
+    #[error("IMEI record at byte {offset} holds {number}, which has more than 15 digits")]
+    Imei {
+        /// Where the record begins.
+        offset: usize,
+        /// Number that it holds.
+        number: u64,
+    },
+}
+
+impl DecodeError {
+    /// A fixed word for dead letters and metrics, never text from a device.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Truncated { .. } => "truncated",
+            Self::Version { .. } => "version",
+            Self::RecordOverrun { .. } | Self::RecordLength { .. } => "record_length",
+            Self::Checksum { .. } => "checksum",
+            Self::Imei { .. } => "imei",
+        }
+    }
+
+    /// Every word that [`code`](Self::code) can return.
+    pub const CODES: &'static [&'static str] = &["truncated", "version", "record_length", "checksum", "imei"];
+
+    /// First byte that made no sense; `None` if no single byte is at fault.
+    pub const fn byte_offset(&self) -> Option<usize> {
+        match self {
+            Self::Truncated { len, .. } => Some(*len),
+            Self::Version { .. } => Some(0),
+            Self::RecordOverrun { offset, .. }
+            | Self::RecordLength { offset, .. }
+            | Self::Checksum { offset, .. }
+            | Self::Imei { offset, .. } => Some(*offset),
+        }
+    }
+}

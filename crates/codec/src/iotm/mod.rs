@@ -1,0 +1,95 @@
+//! IOTM, the payload of Xirgo Global (formerly BCE) devices over MQTT.
+//!
+//! ```text
+//! payload  = version:u8 (= 2)  record*  checksum:u8
+//! record   = type:u8  length:u16  body[length]
+//! checksum = sum of all bytes before it, modulo 256
+//! ```
+//!
+//! Integers are little-endian. A telemetry record (type 1) is a time and items, and the value type of an
+//! item alone says how wide it is; devices send every number in the smallest type that holds it. There is
+//! no public specification of the whole: what is known, how well, and what each sensor becomes is listed
+//! in `docs/protocols/iotm.md`.
+
+mod attribute;
+mod container;
+mod event;
+mod fix;
+mod sensors;
+mod telemetry;
+mod value;
+
+pub use value::{Gps, Value};
+
+use fleetwire_model::pb::Quality;
+use fleetwire_model::{DeviceId, Imei};
+
+use crate::{Body, DecodeError, Decoded, Options, Record, Skipped, SkippedKind};
+use container::{Container, RawRecord};
+
+/// Record of items at one instant.
+pub const TELEMETRY: u8 = 1;
+/// Record with the IMEI of the records after it.
+pub const IMEI: u8 = 2;
+/// Record of one event.
+pub const EVENT: u8 = 3;
+/// Record with a command to a device.
+pub const OUTPUT_CONTROL: u8 = 4;
+
+/// Appends what the payload holds to `out`; an error appends nothing.
+pub fn decode(payload: &[u8], options: &Options, out: &mut Decoded) -> Result<(), DecodeError> {
+    let container = Container::parse(payload)?;
+    let checksum_is_wrong = match container.verify() {
+        Ok(()) => false,
+        Err(error) if !options.accept_bad_checksum => return Err(error),
+        Err(_) => true,
+    };
+    let mut device = None;
+    for record in container.records() {
+        let body = match record.record_type {
+            IMEI => {
+                device = imei(&record);
+                continue;
+            }
+            TELEMETRY => telemetry::decode(record.body, options).map(|event| Body::Position(Box::new(event))),
+            EVENT => event::decode(record.body).map(|event| Body::Event(Box::new(event))),
+            _ => None,
+        };
+        match body {
+            Some(body) => out.records.push(Record {
+                device_id: device.clone(),
+                span: record.span(),
+                body: marked(body, checksum_is_wrong),
+            }),
+            None => out.skipped.push(skipped(&record)),
+        }
+    }
+    Ok(())
+}
+
+fn imei(record: &RawRecord<'_>) -> Option<DeviceId> {
+    let number = u64::from_le_bytes(*record.body.first_chunk()?);
+    Imei::from_number(number).ok().map(DeviceId::from)
+}
+
+fn marked(mut body: Body, checksum_is_wrong: bool) -> Body {
+    if checksum_is_wrong {
+        match &mut body {
+            Body::Position(event) => event.quality.push(Quality::Checksum.into()),
+            Body::Event(event) => event.quality.push(Quality::Checksum.into()),
+        }
+    }
+    body
+}
+
+fn skipped(record: &RawRecord<'_>) -> Skipped {
+    let kind = match record.record_type {
+        OUTPUT_CONTROL => SkippedKind::Command,
+        _ => SkippedKind::Unknown,
+    };
+    Skipped {
+        kind,
+        record_type: record.record_type,
+        span: record.span(),
+    }
+}
