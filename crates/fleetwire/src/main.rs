@@ -1,1 +1,89 @@
-fn main() {}
+//! The `fleetwire` binary: every service of the pipeline, and the tools around it, as subcommands.
+
+mod banner;
+mod check_config;
+mod config;
+mod device;
+mod json;
+mod process;
+mod run;
+mod runfile;
+mod service;
+mod simulate;
+mod target;
+mod topics;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use fleetwire_service::exit::Exit;
+
+/// Streaming ingestion for GPS trackers that speak MQTT: device -> Kafka -> decoded positions.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fleetwire",
+    version = banner::VERSION,
+    long_version = banner::LONG_VERSION,
+    max_term_width = 100,
+    after_help = banner::EXAMPLES,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole pipeline in one process: frontend, decoder, an embedded log, admin HTTP
+    Run(run::RunArgs),
+    /// Run the MQTT front door: device publishes into Kafka
+    Frontend(service::FrontendArgs),
+    /// Run a decoder worker: raw publishes into positions
+    Decoder(service::DecoderArgs),
+    /// Drive a pipeline with simulated devices
+    Simulate(simulate::SimulateArgs),
+    /// Show what flows, live
+    Watch(watch::WatchArgs),
+    /// Activate devices, and list them
+    Device(device::DeviceArgs),
+    /// Create the Kafka topics, or check them
+    Topics(topics::TopicsArgs),
+    /// Check a configuration file without starting anything
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Print shell completions
+    Completions {
+        /// The shell that they are for
+        shell: clap_complete::Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Frontend(args) => service::frontend(&args),
+        Command::Decoder(args) => service::decoder(&args),
+        Command::Simulate(args) => simulate::simulate(&args),
+        Command::Watch(args) => watch::watch(&args),
+        Command::Device(args) => device::device(&args),
+        Command::Topics(args) => topics::topics(&args),
+        Command::CheckConfig(args) => check_config::check(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "fleetwire", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+    };
+    outcome.unwrap_or_else(|error| process::report(&error)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -7,3 +7,6 @@
 )]
 
 include!(concat!(env!("OUT_DIR"), "/fleetwire.v1.rs"));
+
+/// The contract itself, as an encoded `google.protobuf.FileDescriptorSet`.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/contract.binpb"));

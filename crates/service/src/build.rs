@@ -16,3 +16,16 @@ pub const TARGET: &str = env!("FLEETWIRE_TARGET");
 pub fn version() -> &'static str {
     concat!(env!("CARGO_PKG_VERSION"), "+", env!("FLEETWIRE_COMMIT"))
 }
+
+/// Version with all facts, for `--version`.
+pub const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "+",
+    env!("FLEETWIRE_COMMIT"),
+    "\ncommit    ",
+    env!("FLEETWIRE_COMMIT"),
+    "\ncompiler  ",
+    env!("FLEETWIRE_COMPILER"),
+    "\ntarget    ",
+    env!("FLEETWIRE_TARGET"),
+);

@@ -1,0 +1,74 @@
+# fleetwire. `make help` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# One build profile for everything, so that run, test, lint and bench share their artifacts.
+CARGO := cargo
+PROFILE := --release --locked
+BIN := $${CARGO_TARGET_DIR:-target}/release/fleetwire
+APACHE_KAFKA := $${CARGO_TARGET_DIR:-target}/release/apache-kafka
+DATA ?= .build/data
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the fleetwire binary
+	@.ci/setup build
+	$(CARGO) build $(PROFILE) -p fleetwire
+
+.PHONY: run
+run: build ## Run the whole pipeline here; KAFKA=apache runs it on a durable local Apache Kafka, ARGS=... adds flags
+ifeq ($(KAFKA),apache)
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-apache-kafka
+	@exec $(APACHE_KAFKA) exec --data $(DATA)/apache-kafka --env FLEETWIRE_KAFKA -- $(BIN) run $(ARGS)
+else ifneq ($(KAFKA),)
+	@exec $(BIN) run --kafka $(KAFKA) $(ARGS)
+else
+	@exec $(BIN) run $(ARGS)
+endif
+
+.PHONY: test
+test: setup fmt proto lint doc unit ## Everything that must hold: format, contract, lints, docs, all tests
+
+.PHONY: setup
+setup: ## Install what build and tests need
+	@.ci/setup test
+
+.PHONY: fmt
+fmt: ## Check the format
+	$(CARGO) fmt --all --check
+
+.PHONY: proto
+proto: ## Check the protobuf contract: format, lint, breaking changes
+	@.ci/proto check
+
+.PHONY: proto-release
+proto-release: ## Make today's contract the one that later changes must not break
+	@.ci/proto release
+
+.PHONY: lint
+lint: ## Clippy with warnings denied
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## Build the API documentation with warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --workspace --no-deps --quiet
+
+.PHONY: unit
+unit: ## All tests, with one real Apache Kafka for those that need it
+	$(CARGO) build $(PROFILE) --workspace --tests --bins
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(CARGO) test $(PROFILE) --workspace
+
+.PHONY: bench
+bench: ## All benchmarks; needs a quiet machine
+	@.ci/setup test
+	$(CARGO) bench --locked --workspace
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	$(CARGO) clean
+	rm -rf .build

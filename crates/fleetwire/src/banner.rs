@@ -1,0 +1,75 @@
+//! What people read first: version, examples, and the banner of `fleetwire run`.
+
+use std::net::SocketAddr;
+
+use fleetwire_registry::Accounts;
+use fleetwire_registry::account::password_variable;
+use fleetwire_service::build;
+
+/// Version with the commit.
+pub(crate) const VERSION: &str = build::VERSION;
+
+/// Version with all facts of the build.
+pub(crate) const LONG_VERSION: &str = build::LONG_VERSION;
+
+/// Shown below `fleetwire --help`.
+pub(crate) const EXAMPLES: &str = "\
+Try it:
+  fleetwire run                          the whole pipeline in this terminal
+  fleetwire simulate --devices 20        in a second one: devices that drive it
+  fleetwire watch positions              in a third one: what comes out
+
+In production, on Apache Kafka:
+  fleetwire topics apply --kafka kafka:9092
+  fleetwire frontend --config frontend.toml
+  fleetwire decoder --config decoder.toml
+
+Exit codes: 0 done, 1 failed, 2 wrong command line or configuration,
+3 stopped with work left when the grace period ended, 130 aborted by a second signal.";
+
+/// Facts for the banner of `fleetwire run`.
+#[derive(Debug)]
+pub(crate) struct Running<'a> {
+    pub(crate) mqtt: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) kafka: &'a str,
+    pub(crate) embedded: bool,
+    pub(crate) accounts: &'a Accounts,
+    pub(crate) demo_device: Option<&'a str>,
+}
+
+/// The banner of `fleetwire run`.
+pub(crate) fn text(running: &Running<'_>) -> String {
+    let mut lines = vec![
+        format!("fleetwire {} is running", build::version()),
+        String::new(),
+        format!("  MQTT     {}", running.mqtt),
+        format!("  admin    http://{}/  (readyz, metrics)", running.admin),
+    ];
+    if running.embedded {
+        lines.push(format!("  log      embedded, {} - it keeps nothing after it stops", running.kafka));
+        lines.push("           keep it with Apache Kafka: make run KAFKA=apache, or --kafka HOST:PORT".into());
+    } else {
+        lines.push(format!("  log      Apache Kafka, {}", running.kafka));
+    }
+    for account in running.accounts.iter() {
+        let name = &account.name;
+        let password = if account.has_well_known_password() {
+            format!("password secretword (everybody knows it; {} sets another)", password_variable(name))
+        } else {
+            format!("password from {}", password_variable(name))
+        };
+        lines.push(format!("  account  {name}, {password}"));
+    }
+    lines.push(String::new());
+    lines.push("Try next, in another terminal:".into());
+    lines.push("  fleetwire simulate --devices 20      devices that drive it".into());
+    lines.push("  fleetwire watch positions            what comes out (also: raw, events, dead-letters)".into());
+    lines.push("  fleetwire device add IMEI            let a real device in".into());
+    if let Some(device) = running.demo_device {
+        lines.push(String::new());
+        lines.push(format!("Device {device} and those of the published samples are activated already."));
+    }
+    lines.push("Ctrl-C stops it.".into());
+    lines.join("\n")
+}

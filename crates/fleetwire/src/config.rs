@@ -1,0 +1,206 @@
+//! Configuration files, and the flags that go before them.
+//!
+//! A flag beats the file, the file beats the default. Secrets are in neither.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use fleetwire_decoder::DecoderSettings;
+use fleetwire_frontend::FrontendSettings;
+use fleetwire_kafka::ClientSettings;
+use fleetwire_model::Topics;
+use fleetwire_registry::account::AccountSettings;
+use fleetwire_service::{logs, settings};
+use serde::Deserialize;
+
+/// What every process has.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Process {
+    /// Name of the deployment, for example "eu"; part of every event.
+    pub(crate) region: String,
+    /// Name of this replica; empty takes the host name, which is the pod's on Kubernetes.
+    pub(crate) replica: String,
+    /// Where health and metrics are served.
+    pub(crate) admin: SocketAddr,
+    /// How long a stop may take before what is left is given up.
+    #[serde(with = "humantime_serde")]
+    pub(crate) grace: Duration,
+    /// Log filter, for example "info" or "warn,fleetwire_mqtt=debug".
+    pub(crate) log: String,
+    /// How log lines look: "text" or "json".
+    pub(crate) log_format: logs::Format,
+}
+
+impl Default for Process {
+    fn default() -> Self {
+        Self {
+            region: String::new(),
+            replica: String::new(),
+            admin: SocketAddr::from(([0, 0, 0, 0], 9464)),
+            grace: Duration::from_secs(25),
+            log: "info".to_owned(),
+            log_format: logs::Format::Text,
+        }
+    }
+}
+
+/// How Kafka is reached.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Kafka {
+    /// Bootstrap servers, HOST:PORT with commas.
+    pub(crate) brokers: String,
+    /// Prefix of the topics; empty takes "fleetwire".
+    pub(crate) topic_prefix: String,
+    /// Settings that go to librdkafka as they are: TLS, SASL, tuning.
+    pub(crate) properties: BTreeMap<String, String>,
+}
+
+impl Kafka {
+    /// The settings of the Kafka clients.
+    pub(crate) fn client(&self) -> Result<ClientSettings> {
+        anyhow::ensure!(
+            !self.brokers.is_empty(),
+            "no Kafka is named; use --kafka HOST:PORT, FLEETWIRE_KAFKA, or `brokers` in [kafka]"
+        );
+        let client = ClientSettings { brokers: self.brokers.clone(), properties: self.properties.clone() };
+        client.validate().context("[kafka.properties] is not usable")?;
+        Ok(client)
+    }
+
+    /// The topics with their prefix.
+    pub(crate) fn topics(&self) -> Result<Topics> {
+        if self.topic_prefix.is_empty() { Ok(Topics::default()) } else { Ok(Topics::new(&self.topic_prefix)?) }
+    }
+}
+
+/// Configuration of `fleetwire frontend`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FrontendConfig {
+    pub(crate) process: Process,
+    pub(crate) kafka: Kafka,
+    pub(crate) frontend: FrontendSettings,
+    /// Accounts beside, or instead of, the built-in ones.
+    pub(crate) accounts: BTreeMap<String, AccountSettings>,
+}
+
+/// Configuration of `fleetwire decoder`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DecoderConfig {
+    pub(crate) process: Process,
+    pub(crate) kafka: Kafka,
+    pub(crate) decoder: DecoderSettings,
+}
+
+/// Configuration of `fleetwire run`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RunConfig {
+    pub(crate) process: Process,
+    pub(crate) kafka: Kafka,
+    pub(crate) frontend: FrontendSettings,
+    pub(crate) accounts: BTreeMap<String, AccountSettings>,
+    pub(crate) decoder: DecoderSettings,
+}
+
+/// Flags that every service has.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServiceFlags {
+    /// Configuration file (TOML); samples with every key are in deploy/config/
+    #[arg(long, short, value_name = "FILE", env = "FLEETWIRE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Bootstrap servers of Apache Kafka, several with commas
+    #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_KAFKA")]
+    pub(crate) kafka: Option<String>,
+    /// Prefix of all topics [default: fleetwire]
+    #[arg(long, value_name = "PREFIX", env = "FLEETWIRE_TOPIC_PREFIX")]
+    pub(crate) topic_prefix: Option<String>,
+    /// Where health and metrics are served; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_ADMIN")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// Name of this deployment in every event, for example "eu"
+    #[arg(long, value_name = "NAME", env = "FLEETWIRE_REGION")]
+    pub(crate) region: Option<String>,
+    /// What to log: error, warn, info, debug, trace, or a filter such as "info,fleetwire_mqtt=debug"
+    #[arg(long, value_name = "FILTER", env = "FLEETWIRE_LOG")]
+    pub(crate) log: Option<String>,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", env = "FLEETWIRE_LOG_FORMAT")]
+    pub(crate) log_format: Option<logs::Format>,
+}
+
+impl ServiceFlags {
+    /// Puts the flags that were given over the file's values.
+    pub(crate) fn apply(&self, process: &mut Process, kafka: &mut Kafka) {
+        set(&mut kafka.brokers, self.kafka.as_ref());
+        set(&mut kafka.topic_prefix, self.topic_prefix.as_ref());
+        set(&mut process.admin, self.admin.as_ref());
+        set(&mut process.region, self.region.as_ref());
+        set(&mut process.log, self.log.as_ref());
+        set(&mut process.log_format, self.log_format.as_ref());
+    }
+}
+
+/// Puts a flag over a value, if the flag was given.
+pub(crate) fn set<T: Clone>(value: &mut T, flag: Option<&T>) {
+    if let Some(flag) = flag {
+        value.clone_from(flag);
+    }
+}
+
+/// Reads a configuration file; without a path, everything has its default.
+pub(crate) fn load<T>(path: Option<&Path>) -> Result<T>
+where
+    T: serde::de::DeserializeOwned + Default,
+{
+    settings::load(path).context("the configuration is not usable")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(name: &str) -> String {
+        let path = format!("{}/../../deploy/config/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    /// A sample lists every key as a comment, `#key = default`; with the marks taken off it must still parse.
+    fn uncommented(text: &str) -> String {
+        text.lines().map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line)).fold(
+            String::new(),
+            |mut all, line| {
+                all.push_str(line);
+                all.push('\n');
+                all
+            },
+        )
+    }
+
+    #[test]
+    fn the_samples_are_accepted_as_they_are_and_with_every_key_set() {
+        for text in [sample("frontend"), uncommented(&sample("frontend"))] {
+            settings::parse::<FrontendConfig>(&text).unwrap();
+        }
+        for text in [sample("decoder"), uncommented(&sample("decoder"))] {
+            settings::parse::<DecoderConfig>(&text).unwrap();
+        }
+        for text in [sample("run"), uncommented(&sample("run"))] {
+            settings::parse::<RunConfig>(&text).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_its_line_and_the_allowed_keys() {
+        let message = settings::parse::<FrontendConfig>("[frontend]\nlisten_on = \"x\"\n").unwrap_err();
+        assert!(message.contains("line 2") && message.contains("listen_on"), "{message}");
+        assert!(message.contains("`listen`"), "{message}");
+    }
+}

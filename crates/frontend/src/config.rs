@@ -1,0 +1,68 @@
+//! Settings of the frontend.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Settings of the frontend; the sample with every key is `deploy/config/frontend.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FrontendSettings {
+    /// Where devices connect.
+    pub listen: SocketAddr,
+    /// Connections at most; the next one is closed at once.
+    pub max_connections: usize,
+    /// Largest MQTT packet that a device may send, bytes.
+    pub max_packet_bytes: usize,
+    /// How long a new connection may take to send its CONNECT.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// Publishes of one session that may wait for Kafka; at the bound the session is not read.
+    pub session_window: usize,
+    /// Bytes of one session that may wait for Kafka.
+    pub session_window_bytes: usize,
+    /// How long Kafka may take to acknowledge a publish before the device is told, or its connection closed.
+    #[serde(with = "humantime_serde")]
+    pub delivery_timeout: Duration,
+    /// How long a publish may wait for others before its batch goes to Kafka.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// Publishes of all sessions that may wait for Kafka.
+    pub max_in_flight: usize,
+    /// Bytes of all sessions that may wait for Kafka.
+    pub max_in_flight_bytes: usize,
+    /// What becomes of a device that nobody activated and that has the account's password.
+    pub unactivated: Unactivated,
+    /// Start although an account has the password that is printed in public setup guides.
+    pub allow_well_known_passwords: bool,
+}
+
+/// What becomes of a device that nobody activated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unactivated {
+    /// It may connect, and what it publishes is kept apart, in the held topic.
+    Hold,
+    /// It may not connect.
+    Reject,
+}
+
+impl Default for FrontendSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 1883)),
+            max_connections: 100_000,
+            max_packet_bytes: 64 * 1024,
+            connect_timeout: Duration::from_secs(10),
+            session_window: 64,
+            session_window_bytes: 256 * 1024,
+            delivery_timeout: Duration::from_secs(30),
+            linger: Duration::from_millis(5),
+            max_in_flight: 100_000,
+            max_in_flight_bytes: 128 * 1024 * 1024,
+            unactivated: Unactivated::Hold,
+            allow_well_known_passwords: false,
+        }
+    }
+}

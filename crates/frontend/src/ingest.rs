@@ -1,0 +1,146 @@
+//! Publishes into Kafka: one record each, payload untouched, answered when Kafka has it.
+
+use std::time::Duration;
+
+use fleetwire_kafka::{Delivery, Producer, Record, SendError};
+use fleetwire_model::pb::{Qos, RawPublish, UserProperty};
+use fleetwire_model::{Topic, Topics, time};
+use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, QoS, Receipt, SessionFacts};
+use prost::Message as _;
+
+use crate::auth::Identity;
+use crate::directory::Directory;
+use crate::metrics::IngestMetrics;
+
+/// How long a session without room waits before it tries again by itself.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
+
+/// Who this frontend is, for the records that it writes.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Name of the replica.
+    pub frontend_id: String,
+    /// Name of the deployment; may be empty.
+    pub region: String,
+}
+
+/// Writes raw publishes to Kafka.
+#[derive(Debug)]
+pub struct KafkaIngest {
+    producer: Producer<Receipt>,
+    directory: Directory,
+    origin: Origin,
+    raw: String,
+    held: String,
+    metrics: IngestMetrics,
+}
+
+impl KafkaIngest {
+    /// Ingest over a producer whose deliveries go to [`settle`].
+    pub fn new(
+        producer: Producer<Receipt>,
+        directory: Directory,
+        origin: Origin,
+        topics: &Topics,
+        metrics: IngestMetrics,
+    ) -> Self {
+        let (raw, held) = (topics.name(Topic::Raw), topics.name(Topic::Held));
+        Self { producer, directory, origin, raw, held, metrics }
+    }
+
+    /// The producer, to flush at the end.
+    pub fn producer(&self) -> &Producer<Receipt> {
+        &self.producer
+    }
+}
+
+/// Answers a publish when Kafka has answered. Runs on the producer's thread.
+pub fn settle(delivery: &Delivery<'_>, receipt: Receipt, metrics: &IngestMetrics) {
+    let outcome = match &delivery.result {
+        Ok(_) => Outcome::Stored,
+        Err(err) => {
+            metrics.failed(err.code());
+            Outcome::Failed(FailureReason::Unavailable)
+        }
+    };
+    receipt.complete(outcome);
+}
+
+impl Ingest for KafkaIngest {
+    fn offer(
+        &self,
+        session: &SessionFacts,
+        publish: Publish,
+        receipt: Receipt,
+    ) -> Result<(), (Publish, Receipt)> {
+        let Some(identity) = session.identity::<Identity>() else {
+            // Every grant of our authenticator carries one.
+            receipt.complete(Outcome::Failed(FailureReason::Unavailable));
+            return Ok(());
+        };
+        let device = self.directory.get(&identity.device).filter(fleetwire_registry::Device::is_active);
+        let topic = if device.is_some() { &self.raw } else { &self.held };
+        let model = device.map(|found| found.model.id).unwrap_or_default();
+        let value = self.record(session, identity, model, &publish).encode_to_vec();
+        let received_ms = i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX);
+        let record =
+            Record::new(topic, identity.device.as_str().as_bytes(), &value).with_timestamp(received_ms);
+        match self.producer.send(record, receipt) {
+            Ok(()) => {
+                self.metrics.taken(publish.qos, device.is_some(), publish.payload.len());
+                Ok(())
+            }
+            Err((SendError::Full, receipt)) => Err((publish, receipt)),
+            Err((err, receipt)) => {
+                self.metrics.failed(err.code());
+                receipt.complete(Outcome::Failed(FailureReason::Unavailable));
+                Ok(())
+            }
+        }
+    }
+
+    async fn room(&self) {
+        // Only the wait ends: the session offers again either way.
+        let _ = tokio::time::timeout(TRY_AGAIN, self.producer.room()).await;
+    }
+}
+
+impl KafkaIngest {
+    fn record(
+        &self,
+        session: &SessionFacts,
+        identity: &Identity,
+        model: &str,
+        publish: &Publish,
+    ) -> RawPublish {
+        let user_property =
+            |(name, value): (&str, &str)| UserProperty { name: name.to_owned(), value: value.to_owned() };
+        RawPublish {
+            payload: publish.payload.clone(),
+            topic: publish.topic.to_string(),
+            client_id: session.client_id.to_string(),
+            account: session.account.to_string(),
+            device_id: identity.device.to_string(),
+            qos: match publish.qos {
+                QoS::AtMostOnce => Qos::AtMostOnce,
+                QoS::AtLeastOnce => Qos::AtLeastOnce,
+                QoS::ExactlyOnce => Qos::ExactlyOnce,
+            }
+            .into(),
+            retain: publish.retain,
+            dup: publish.dup,
+            packet_id: (publish.packet_id != 0).then(|| publish.packet_id.into()),
+            received_time: Some(time::from_unix_ms(i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX))),
+            frontend_id: self.origin.frontend_id.clone(),
+            session_id: session.session_id.to_string(),
+            session_sequence: publish.sequence,
+            remote_address: session.peer.to_string(),
+            mqtt_version: u32::from(session.level.number()),
+            content_type: publish.content_type().unwrap_or_default().to_owned(),
+            user_properties: publish.user_properties().map(user_property).collect(),
+            will: publish.will,
+            region: self.origin.region.clone(),
+            model: model.to_owned(),
+        }
+    }
+}
