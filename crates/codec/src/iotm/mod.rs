@@ -18,6 +18,7 @@ mod fix;
 mod sensors;
 mod telemetry;
 mod value;
+pub mod write;
 
 pub use value::{Gps, Value};
 
