@@ -247,7 +247,7 @@ impl Envelope<'_> {
                     raw_ref: Some(place),
                     decoder_version: version.to_owned(),
                     region: self.raw.region.clone(),
-                    ..event
+                    ..*event
                 })
             }
         }

@@ -1,6 +1,10 @@
 //! The process-wide metrics recorder and its exposition; each crate makes its handles once at start.
 
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
 use anyhow::{Context as _, Result};
+use metrics::Counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::build;
@@ -22,4 +26,39 @@ pub fn install() -> Result<PrometheusHandle> {
     );
     metrics::gauge!("fleetwire_build_info", "version" => build::VERSION, "commit" => build::COMMIT).set(1.0);
     Ok(handle)
+}
+
+/// Counters of one name that differ in one label. The label's values are fixed words of the program, made
+/// once each; never text from a device.
+#[derive(Debug)]
+pub struct CounterFamily {
+    name: &'static str,
+    label: &'static str,
+    counters: RwLock<BTreeMap<&'static str, Counter>>,
+}
+
+impl CounterFamily {
+    /// A family without counters yet; `words` are there from the start, at zero.
+    pub fn new(name: &'static str, label: &'static str, words: &[&'static str]) -> Self {
+        let family = Self { name, label, counters: RwLock::default() };
+        for &word in words {
+            family.get(word);
+        }
+        family
+    }
+
+    /// The counter of one word.
+    pub fn get(&self, word: &'static str) -> Counter {
+        let known = self.counters.read().unwrap_or_else(PoisonError::into_inner).get(word).cloned();
+        known.unwrap_or_else(|| {
+            let counter = metrics::counter!(self.name, self.label => word);
+            let mut counters = self.counters.write().unwrap_or_else(PoisonError::into_inner);
+            counters.entry(word).or_insert(counter).clone()
+        })
+    }
+
+    /// Counts one.
+    pub fn increment(&self, word: &'static str) {
+        self.get(word).increment(1);
+    }
 }

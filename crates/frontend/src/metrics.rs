@@ -1,0 +1,168 @@
+//! Metrics of the frontend; docs/metrics.md lists them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetwire_mqtt::{Event, Observer, QoS};
+use fleetwire_service::metrics::CounterFamily;
+use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{gauge, histogram};
+
+/// What happens at the front door, as the session layer tells it.
+#[derive(Debug)]
+pub struct DoorMetrics {
+    connections: Gauge,
+    opened: Counter,
+    turned_away: Counter,
+    accept_failures: Counter,
+    sessions: Gauge,
+    connects: CounterFamily,
+    disconnects: CounterFamily,
+    subscriptions: CounterFamily,
+    publishes_refused: Counter,
+    publishes_failed: CounterFamily,
+    duplicates: Counter,
+    ingest_full: Counter,
+}
+
+impl DoorMetrics {
+    /// Makes the handles.
+    pub fn new() -> Self {
+        describe();
+        Self {
+            connections: gauge!("fleetwire_frontend_connections"),
+            opened: counter!("fleetwire_frontend_accepted_total"),
+            turned_away: counter!("fleetwire_frontend_turned_away_total"),
+            accept_failures: counter!("fleetwire_frontend_accept_failures_total"),
+            sessions: gauge!("fleetwire_frontend_sessions"),
+            connects: CounterFamily::new("fleetwire_frontend_connects_total", "result", &["accepted"]),
+            disconnects: CounterFamily::new("fleetwire_frontend_disconnects_total", "reason", &[]),
+            subscriptions: CounterFamily::new(
+                "fleetwire_frontend_subscriptions_total",
+                "result",
+                &["granted", "refused"],
+            ),
+            publishes_refused: counter!("fleetwire_frontend_publishes_refused_total"),
+            publishes_failed: CounterFamily::new(
+                "fleetwire_frontend_publishes_unacknowledged_total",
+                "reason",
+                &[],
+            ),
+            duplicates: counter!("fleetwire_frontend_duplicates_total"),
+            ingest_full: counter!("fleetwire_frontend_ingest_full_total"),
+        }
+    }
+}
+
+impl Default for DoorMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observer for DoorMetrics {
+    fn on(&self, event: Event<'_>) {
+        match event {
+            Event::Opened => {
+                self.opened.increment(1);
+                self.connections.increment(1.0);
+            }
+            Event::Closed => self.connections.decrement(1.0),
+            Event::TurnedAway => self.turned_away.increment(1),
+            Event::AcceptFailed => self.accept_failures.increment(1),
+            Event::NotAdmitted(why) => self.connects.increment(why.code()),
+            Event::Connected(_) => {
+                self.connects.increment("accepted");
+                self.sessions.increment(1.0);
+            }
+            Event::Disconnected(_, end) => {
+                self.disconnects.increment(end.code());
+                self.sessions.decrement(1.0);
+            }
+            Event::Subscribed(..) => self.subscriptions.increment("granted"),
+            Event::SubscriptionRefused(_) => self.subscriptions.increment("refused"),
+            Event::PublishRefused(_) => self.publishes_refused.increment(1),
+            Event::PublishFailed(_, reason) => self.publishes_failed.increment(reason.code()),
+            Event::Duplicate(_) => self.duplicates.increment(1),
+            Event::IngestFull(_) => self.ingest_full.increment(1),
+            _ => {}
+        }
+    }
+}
+
+/// What becomes of publishes. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct IngestMetrics(Arc<Handles>);
+
+#[derive(Debug)]
+struct Handles {
+    /// By QoS, for activated devices and for others.
+    raw: [Counter; 3],
+    held: [Counter; 3],
+    bytes: Counter,
+    failures: CounterFamily,
+    delivery: Histogram,
+}
+
+impl IngestMetrics {
+    /// Makes the handles.
+    pub fn new() -> Self {
+        let publishes = |topic: &'static str| {
+            ["0", "1", "2"].map(|qos| counter!("fleetwire_frontend_publishes_total", "qos" => qos, "topic" => topic))
+        };
+        Self(Arc::new(Handles {
+            raw: publishes("raw"),
+            held: publishes("held"),
+            bytes: counter!("fleetwire_frontend_publish_bytes_total"),
+            failures: CounterFamily::new("fleetwire_frontend_delivery_failures_total", "code", &[]),
+            delivery: histogram!("fleetwire_frontend_delivery_seconds"),
+        }))
+    }
+
+    /// A publish was handed to Kafka's client.
+    pub(crate) fn taken(&self, qos: QoS, activated: bool, bytes: usize) {
+        let [at_most_once, at_least_once, exactly_once] = if activated { &self.0.raw } else { &self.0.held };
+        match qos {
+            QoS::AtMostOnce => at_most_once,
+            QoS::AtLeastOnce => at_least_once,
+            QoS::ExactlyOnce => exactly_once,
+        }
+        .increment(1);
+        self.0.bytes.increment(bytes as u64);
+    }
+
+    /// Kafka has a publish, this long after it was handed over.
+    pub(crate) fn delivered(&self, after: Duration) {
+        self.0.delivery.record(after);
+    }
+
+    /// Kafka did not take a publish.
+    pub(crate) fn failed(&self, code: &'static str) {
+        self.0.failures.increment(code);
+    }
+}
+
+impl Default for IngestMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn describe() {
+    describe_gauge!("fleetwire_frontend_connections", Unit::Count, "Open connections.");
+    describe_counter!("fleetwire_frontend_accepted_total", "Connections accepted.");
+    describe_counter!("fleetwire_frontend_turned_away_total", "Connections closed at once: max_connections was reached.");
+    describe_counter!("fleetwire_frontend_accept_failures_total", "Times the listener could not accept, for example for lack of file descriptors.");
+    describe_gauge!("fleetwire_frontend_sessions", Unit::Count, "Sessions whose CONNECT was accepted.");
+    describe_counter!("fleetwire_frontend_connects_total", "CONNECTs, and connections that ended before one, by result.");
+    describe_counter!("fleetwire_frontend_disconnects_total", "Sessions that ended, by reason.");
+    describe_counter!("fleetwire_frontend_subscriptions_total", "Topic filters asked for, by result.");
+    describe_counter!("fleetwire_frontend_publishes_refused_total", "Publishes to topics that the account does not allow; not stored.");
+    describe_counter!("fleetwire_frontend_publishes_unacknowledged_total", "Publishes that Kafka did not take and that were not acknowledged, by reason.");
+    describe_counter!("fleetwire_frontend_duplicates_total", "QoS 2 publishes that came again before their release; not stored twice.");
+    describe_counter!("fleetwire_frontend_ingest_full_total", "Times a session stopped being read because too much waited for Kafka.");
+    describe_counter!("fleetwire_frontend_publishes_total", "Publishes handed to Kafka's client, by QoS and topic (raw: activated devices, held: others).");
+    describe_counter!("fleetwire_frontend_publish_bytes_total", Unit::Bytes, "Payload bytes handed to Kafka's client.");
+    describe_counter!("fleetwire_frontend_delivery_failures_total", "Publishes that Kafka did not take, by code.");
+    describe_histogram!("fleetwire_frontend_delivery_seconds", Unit::Seconds, "Time from a publish being handed to Kafka's client to Kafka's acknowledgement.");
+}
