@@ -3,6 +3,21 @@
 //! Parts, from the ground up:
 //! - [`packet`]: bytes to packets and back, zero-copy and strict.
 //! - [`topic`]: names, filters and what they cover.
+//! - [`access`], [`ingest`], [`receipt`], [`observer`]: the border to a frontend: who may come in, what becomes
+//!   of a publish, and what may be counted.
+//! - [`session`]: the state machine of one client, without I/O and clock.
 
+pub mod access;
+pub mod ingest;
+pub mod observer;
 pub mod packet;
+pub mod receipt;
+pub mod session;
 pub mod topic;
+
+pub use access::{Authenticator, Grant, Refusal};
+pub use ingest::{Ingest, Publish, SessionFacts};
+pub use observer::{Event, NotAdmitted, Observer};
+pub use receipt::{FailureReason, Outcome, Receipt};
+pub use session::{Downlink, End, Limits};
+pub use topic::TopicFilter;

@@ -79,18 +79,23 @@ impl TopicFilter {
 
     /// Whether every topic that `filter` means is also meant by this one.
     pub fn covers(&self, filter: &str) -> bool {
-        if self.0.starts_with(['+', '#']) && filter.starts_with('$') {
-            return false;
-        }
-        let mut ours = self.0.split('/');
-        let mut theirs = filter.split('/');
-        loop {
-            match (ours.next(), theirs.next()) {
-                (Some("#"), _) | (None, None) => return true,
-                (Some("+"), Some(level)) if level != "#" => {}
-                (Some(own), Some(level)) if own == level => {}
-                _ => return false,
-            }
+        matches(&self.0, filter)
+    }
+}
+
+/// Whether `filter` reaches all of `asked`, a topic name or another filter. Both must be well-formed.
+pub(crate) fn matches(filter: &str, asked: &str) -> bool {
+    if filter.starts_with(['+', '#']) && asked.starts_with('$') {
+        return false;
+    }
+    let mut ours = filter.split('/');
+    let mut theirs = asked.split('/');
+    loop {
+        match (ours.next(), theirs.next()) {
+            (Some("#"), _) | (None, None) => return true,
+            (Some("+"), Some(level)) if level != "#" => {}
+            (Some(own), Some(level)) if own == level => {}
+            _ => return false,
         }
     }
 }
