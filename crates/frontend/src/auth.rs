@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fleetwire_model::{DeviceId, Imei};
-use fleetwire_mqtt::{Authenticator, Connect, Grant, Refusal, TopicFilter};
+use fleetwire_mqtt::packet::Connect;
+use fleetwire_mqtt::{Authenticator, Grant, Refusal, TopicFilter};
 use fleetwire_registry::account::ClientIds;
 use fleetwire_registry::{Account, Accounts};
 

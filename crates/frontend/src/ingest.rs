@@ -5,7 +5,8 @@ use std::time::Duration;
 use fleetwire_kafka::{Delivery, Producer, Record, SendError};
 use fleetwire_model::pb::{Qos, RawPublish, UserProperty};
 use fleetwire_model::{Topic, Topics, time};
-use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, QoS, Receipt, SessionFacts};
+use fleetwire_mqtt::packet::QoS;
+use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts};
 use prost::Message as _;
 
 use crate::auth::Identity;
@@ -60,7 +61,7 @@ pub fn settle(delivery: &Delivery<'_>, receipt: Receipt, metrics: &IngestMetrics
         Ok(_) => Outcome::Stored,
         Err(err) => {
             metrics.failed(err.code());
-            Outcome::Failed(FailureReason::Unavailable)
+            Outcome::Failed(FailureReason::NotStored)
         }
     };
     receipt.complete(outcome);
@@ -75,7 +76,7 @@ impl Ingest for KafkaIngest {
     ) -> Result<(), (Publish, Receipt)> {
         let Some(identity) = session.identity::<Identity>() else {
             // Every grant of our authenticator carries one.
-            receipt.complete(Outcome::Failed(FailureReason::Unavailable));
+            receipt.complete(Outcome::Failed(FailureReason::NotStored));
             return Ok(());
         };
         let device = self.directory.get(&identity.device).filter(fleetwire_registry::Device::is_active);
@@ -93,7 +94,7 @@ impl Ingest for KafkaIngest {
             Err((SendError::Full, receipt)) => Err((publish, receipt)),
             Err((err, receipt)) => {
                 self.metrics.failed(err.code());
-                receipt.complete(Outcome::Failed(FailureReason::Unavailable));
+                receipt.complete(Outcome::Failed(FailureReason::NotStored));
                 Ok(())
             }
         }
@@ -135,7 +136,7 @@ impl KafkaIngest {
             session_id: session.session_id.to_string(),
             session_sequence: publish.sequence,
             remote_address: session.peer.to_string(),
-            mqtt_version: u32::from(session.level.number()),
+            mqtt_version: u32::from(session.level as u8),
             content_type: publish.content_type().unwrap_or_default().to_owned(),
             user_properties: publish.user_properties().map(user_property).collect(),
             will: publish.will,

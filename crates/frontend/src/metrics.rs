@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetwire_mqtt::{Event, Observer, QoS};
+use fleetwire_mqtt::packet::QoS;
+use fleetwire_mqtt::{Event, Observer};
 use fleetwire_service::metrics::CounterFamily;
 use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram};
 use metrics::{gauge, histogram};

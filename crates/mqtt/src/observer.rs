@@ -1,0 +1,90 @@
+//! What a frontend may count or follow. The crate itself keeps no metrics.
+
+use crate::{
+    access::Refusal, ingest::SessionFacts, packet::PacketError, receipt::FailureReason, session::End,
+};
+
+/// Is told what happens. Called on connection tasks, so it must be quick and must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// Something happened. Most implementations care for a few cases only.
+    fn on(&self, event: Event<'_>);
+}
+
+/// Observes nothing.
+impl Observer for () {
+    fn on(&self, _: Event<'_>) {}
+}
+
+/// Something that happened. Every label in it is a fixed word (`code()`).
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A socket was accepted.
+    Opened,
+    /// An accepted socket is closed, whatever became of it.
+    Closed,
+    /// A socket was closed at once: as many connections are open as the settings allow.
+    TurnedAway,
+    /// The listener could not accept, for example because file descriptors are used up.
+    AcceptFailed,
+    /// A connection ended before its CONNECT was accepted.
+    NotAdmitted(NotAdmitted),
+    /// A client was let in.
+    Connected(&'a SessionFacts),
+    /// A session subscribed.
+    Subscribed(&'a SessionFacts, &'a str),
+    /// A session was refused a subscription.
+    SubscriptionRefused(&'a SessionFacts),
+    /// A session gave a subscription up.
+    Unsubscribed(&'a SessionFacts, &'a str),
+    /// A publish was dropped because the grant does not allow its topic.
+    PublishRefused(&'a SessionFacts),
+    /// A publish of quality of service 2 came again before its release; it was not offered again.
+    Duplicate(&'a SessionFacts),
+    /// A publish was not stored.
+    PublishFailed(&'a SessionFacts, FailureReason),
+    /// Ingest had no room; the session is not read until it has.
+    IngestFull(&'a SessionFacts),
+    /// A session ended.
+    Disconnected(&'a SessionFacts, End),
+}
+
+/// Why a connection ended before it became a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// The other end went away, or the socket failed.
+    Gone,
+    /// No whole CONNECT came in time.
+    TimedOut,
+    /// The server is shutting down.
+    ShuttingDown,
+    /// The first packet is no CONNECT.
+    NotConnect,
+    /// The CONNECT is malformed.
+    Malformed(PacketError),
+    /// The authenticator said no.
+    Refused(Refusal),
+    /// The client id is empty.
+    EmptyClientId,
+    /// The client asks for an extended authentication, which is not served.
+    AuthenticationMethod,
+    /// The grant does not allow the topic of the will.
+    WillNotAllowed,
+}
+
+impl NotAdmitted {
+    /// The metric label: a fixed word.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::TimedOut => "connect_timeout",
+            Self::ShuttingDown => "shutting_down",
+            Self::NotConnect => "not_connect",
+            Self::Malformed(err) => err.code(),
+            Self::Refused(refusal) => refusal.code(),
+            Self::EmptyClientId => "empty_client_id",
+            Self::AuthenticationMethod => "authentication_method",
+            Self::WillNotAllowed => "will_not_allowed",
+        }
+    }
+}

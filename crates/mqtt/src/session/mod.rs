@@ -1,0 +1,226 @@
+//! The session state machine: packets in, packets and publishes out.
+//!
+//! It owns no socket and no clock: a driver feeds it frames and the time, writes what it appends to `out`, and
+//! hands its publishes to ingest. A session lives exactly as long as its connection, so Session Present is
+//! always 0 and every start is a clean one, whatever the CONNECT asks for.
+
+mod admit;
+mod end;
+mod inbound;
+mod outbound;
+mod publish;
+mod subscribe;
+
+pub use admit::{Visitor, admit};
+pub use end::End;
+pub use outbound::{Downlink, Sent};
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use bytestring::ByteString;
+
+use crate::{
+    access::Grant,
+    ingest::{Publish, SessionFacts},
+    observer::Observer,
+    packet::{self, Ack, AckKind, Disconnect, Frame, Level, Packet, QoS, Reason, Will},
+    receipt::{Answers, Receipt},
+};
+use inbound::Inbound;
+use outbound::Outbound;
+
+/// Bounds of one session.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Publishes that are read and not yet answered; the Receive Maximum of MQTT 5.
+    pub max_in_flight: u16,
+    /// Bytes of those publishes at which reading stops.
+    pub max_in_flight_bytes: usize,
+    /// Largest packet from a client, fixed header included.
+    pub max_packet_size: usize,
+    /// Subscriptions that a session may hold.
+    pub max_subscriptions: usize,
+    /// Topic aliases that an MQTT 5 client may use.
+    pub max_topic_aliases: u16,
+    /// Downlinks of quality of service 1 that wait for their PUBACK.
+    pub max_outbound: u16,
+    /// How long a client without keep-alive may be silent.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 64,
+            max_in_flight_bytes: 256 * 1024,
+            max_packet_size: 256 * 1024,
+            max_subscriptions: 16,
+            max_topic_aliases: 16,
+            max_outbound: 16,
+            idle_timeout: Duration::from_secs(2 * 60 * 60),
+        }
+    }
+}
+
+/// What a packet asks of the driver.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing; any answer is already in `out`.
+    Nothing,
+    /// Offer this to ingest before the next packet is read.
+    Offer(Publish, Receipt),
+    /// The client answered the downlink with this packet id; a reason from 0x80 is a rejection.
+    Answered {
+        /// Packet id of the downlink.
+        packet_id: u16,
+        /// MQTT 5 reason code; 0 in 3.x.
+        reason: u8,
+    },
+}
+
+/// One admitted client, from CONNACK to the end of its connection.
+#[derive(Debug)]
+pub struct Session {
+    facts: SessionFacts,
+    grant: Grant,
+    limits: Limits,
+    observer: Watch,
+    /// One and a half times the keep-alive, or the idle timeout without one.
+    silence: Duration,
+    last_packet: Instant,
+    inbound: Inbound,
+    outbound: Outbound,
+    subscriptions: Vec<(ByteString, QoS)>,
+    /// Topic of each alias, from 1.
+    aliases: Vec<ByteString>,
+    will: Option<Box<Will>>,
+    /// Whether the client may be told reasons in words.
+    wants_words: bool,
+    /// Whether the CONNECT asked for a session that outlives its connection.
+    asked_for_expiry: bool,
+    sequence: u64,
+}
+
+/// An observer that does not get in the way of `Debug`.
+#[derive(Clone)]
+struct Watch(Arc<dyn Observer>);
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl Session {
+    /// What stays the same for the whole session.
+    pub const fn facts(&self) -> &SessionFacts {
+        &self.facts
+    }
+
+    /// The bounds of this session.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) const fn answers(&self) -> &Arc<Answers> {
+        &self.inbound.answers
+    }
+
+    fn level(&self) -> Level {
+        self.facts.level
+    }
+
+    /// Takes one packet. Answers that can be given at once are appended to `out`.
+    ///
+    /// Call this only while [`Self::wants_packets`].
+    pub fn receive(
+        &mut self,
+        frame: Frame,
+        now: Instant,
+        unix_ms: u64,
+        out: &mut BytesMut,
+    ) -> Result<Step, End> {
+        let size = frame.size();
+        let packet = Packet::decode(frame, self.level()).map_err(End::Malformed)?;
+        self.last_packet = now;
+        match packet {
+            Packet::Connect(_) => return Err(End::SecondConnect),
+            Packet::Publish(packet) => return self.publish(packet, size, unix_ms),
+            Packet::Ack(ack) => return self.ack(&ack, out),
+            Packet::Subscribe(packet) => self.subscribe(packet, out),
+            Packet::Unsubscribe(packet) => self.unsubscribe(&packet, out),
+            Packet::PingReq => packet::write_pingresp(out),
+            Packet::Disconnect(packet) => return Err(self.goodbye(&packet)),
+            // No authentication method was agreed, so an AUTH is out of place.
+            Packet::Auth(_) => return Err(End::UnexpectedPacket),
+        }
+        Ok(Step::Nothing)
+    }
+
+    fn ack(&mut self, ack: &Ack, out: &mut BytesMut) -> Result<Step, End> {
+        match ack.kind {
+            AckKind::PubAck => {
+                if self.outbound.answered(ack.packet_id) {
+                    return Ok(Step::Answered {
+                        packet_id: ack.packet_id,
+                        reason: ack.reason,
+                    });
+                }
+            }
+            AckKind::PubRel => self.release(ack.packet_id, out)?,
+            // Nothing is ever sent with quality of service 2, so there is nothing to release.
+            AckKind::PubRec if ack.reason < 0x80 => {
+                let reason = Reason::PacketIdentifierNotFound;
+                Ack::new(AckKind::PubRel, ack.packet_id, reason).encode(out, self.level());
+            }
+            AckKind::PubRec | AckKind::PubComp => {}
+        }
+        Ok(Step::Nothing)
+    }
+
+    fn goodbye(&mut self, packet: &Disconnect) -> End {
+        if packet.session_expiry().is_some_and(|seconds| seconds > 0) && !self.asked_for_expiry {
+            return End::UnexpectedPacket;
+        }
+        if packet.reason == 0 {
+            self.will = None;
+            return End::Disconnected;
+        }
+        End::DisconnectedWithWill
+    }
+
+    /// Whether the next packet may be read: there is room in the window of publishes in flight.
+    pub fn wants_packets(&self) -> bool {
+        self.inbound.has_room(&self.limits, self.level())
+    }
+
+    /// Publishes that are not answered yet.
+    pub fn in_flight(&self) -> usize {
+        self.inbound.len()
+    }
+
+    /// Says that the session was not read for a while, on the server's own account.
+    pub const fn excuse_silence(&mut self, now: Instant) {
+        self.last_packet = now;
+    }
+
+    /// When the client will have been silent for too long.
+    pub fn deadline(&self) -> Instant {
+        self.last_packet + self.silence
+    }
+
+    /// Ends the session, why ever. Tells an MQTT 5 client the reason, and hands out the will if it is due.
+    pub fn finish(&mut self, end: End, unix_ms: u64, out: &mut BytesMut) -> Option<(Publish, Receipt)> {
+        if let Some(reason) = end.reason()
+            && self.level().is_v5()
+        {
+            let words = self.wants_words.then(|| end.words());
+            Disconnect::new(reason, words).encode(out, Level::V5);
+        }
+        self.take_will(unix_ms)
+    }
+}
