@@ -4,5 +4,9 @@
 
 pub mod config;
 pub mod interpret;
+mod metrics;
+mod pending;
+mod service;
 
 pub use config::DecoderSettings;
+pub use service::{Dependencies, start};

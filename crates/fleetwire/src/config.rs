@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::FrontendSettings;
-use fleetwire_kafka::ClientSettings;
+use fleetwire_kafka::{ClientSettings, ProducerSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
 use fleetwire_service::{logs, settings};
@@ -59,6 +59,8 @@ pub(crate) struct Kafka {
     pub(crate) topic_prefix: String,
     /// Settings that go to librdkafka as they are: TLS, SASL, tuning.
     pub(crate) properties: BTreeMap<String, String>,
+    /// How records are handed to Kafka.
+    pub(crate) producer: ProducerSettings,
 }
 
 impl Kafka {
@@ -68,7 +70,11 @@ impl Kafka {
             !self.brokers.is_empty(),
             "no Kafka is named; use --kafka HOST:PORT, FLEETWIRE_KAFKA, or `brokers` in [kafka]"
         );
-        let client = ClientSettings { brokers: self.brokers.clone(), properties: self.properties.clone() };
+        let client = ClientSettings {
+            brokers: self.brokers.clone(),
+            properties: self.properties.clone(),
+            producer: self.producer.clone(),
+        };
         client.validate().context("[kafka.properties] is not usable")?;
         Ok(client)
     }

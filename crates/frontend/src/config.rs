@@ -19,19 +19,9 @@ pub struct FrontendSettings {
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
     /// Publishes of one session that may wait for Kafka; at the bound the session is not read.
-    pub session_window: usize,
+    pub session_window: u16,
     /// Bytes of one session that may wait for Kafka.
     pub session_window_bytes: usize,
-    /// How long Kafka may take to acknowledge a publish before the device is told, or its connection closed.
-    #[serde(with = "humantime_serde")]
-    pub delivery_timeout: Duration,
-    /// How long a publish may wait for others before its batch goes to Kafka.
-    #[serde(with = "humantime_serde")]
-    pub linger: Duration,
-    /// Publishes of all sessions that may wait for Kafka.
-    pub max_in_flight: usize,
-    /// Bytes of all sessions that may wait for Kafka.
-    pub max_in_flight_bytes: usize,
     /// What becomes of a device that nobody activated and that has the account's password.
     pub unactivated: Unactivated,
     /// Start although an account has the password that is printed in public setup guides.
@@ -57,10 +47,6 @@ impl Default for FrontendSettings {
             connect_timeout: Duration::from_secs(10),
             session_window: 64,
             session_window_bytes: 256 * 1024,
-            delivery_timeout: Duration::from_secs(30),
-            linger: Duration::from_millis(5),
-            max_in_flight: 100_000,
-            max_in_flight_bytes: 128 * 1024 * 1024,
             unactivated: Unactivated::Hold,
             allow_well_known_passwords: false,
         }

@@ -1,21 +1,21 @@
 //! The registry as the frontend reads it: devices, and whether they are all known yet.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use fleetwire_model::DeviceId;
 use fleetwire_registry::{Device, Devices};
+use tokio::sync::watch;
 
 /// The registry's devices with the state of the first catch-up. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory {
     devices: Arc<Devices>,
-    caught_up: Arc<AtomicBool>,
+    caught_up: watch::Receiver<bool>,
 }
 
 impl Directory {
     /// A directory over the registry's view.
-    pub fn new(devices: Arc<Devices>, caught_up: Arc<AtomicBool>) -> Self {
+    pub fn new(devices: Arc<Devices>, caught_up: watch::Receiver<bool>) -> Self {
         Self { devices, caught_up }
     }
 
@@ -26,6 +26,6 @@ impl Directory {
 
     /// Whether the first catch-up is done: before it, an activated device may look unknown.
     pub fn is_caught_up(&self) -> bool {
-        self.caught_up.load(Ordering::Acquire)
+        *self.caught_up.borrow()
     }
 }

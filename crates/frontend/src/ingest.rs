@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetwire_kafka::{Delivery, Producer, Record, SendError};
+use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
 use fleetwire_model::pb::{Qos, RawPublish, UserProperty};
 use fleetwire_model::{Topic, Topics, time};
 use fleetwire_mqtt::packet::QoS;
@@ -57,14 +57,22 @@ impl KafkaIngest {
 
 /// Answers a publish when Kafka has answered. Runs on the producer's thread.
 pub fn settle(delivery: &Delivery<'_>, receipt: Receipt, metrics: &IngestMetrics) {
-    let outcome = match &delivery.result {
+    let outcome = match &delivery.outcome {
         Ok(_) => Outcome::Stored,
         Err(err) => {
             metrics.failed(err.code());
-            Outcome::Failed(FailureReason::NotStored)
+            Outcome::Failed(reason(err))
         }
     };
     receipt.complete(outcome);
+}
+
+/// What a device is told of Kafka's refusal.
+const fn reason(error: &DeliveryError) -> FailureReason {
+    match error {
+        DeliveryError::TooLarge => FailureReason::Unacceptable,
+        _ => FailureReason::NotStored,
+    }
 }
 
 impl Ingest for KafkaIngest {
@@ -84,8 +92,13 @@ impl Ingest for KafkaIngest {
         let model = device.map(|found| found.model.id).unwrap_or_default();
         let value = self.record(session, identity, model, &publish).encode_to_vec();
         let received_ms = i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX);
-        let record =
-            Record::new(topic, identity.device.as_str().as_bytes(), &value).with_timestamp(received_ms);
+        let record = Record {
+            topic,
+            key: Some(identity.device.as_str().as_bytes()),
+            payload: Some(&value),
+            timestamp_ms: Some(received_ms),
+            headers: &[],
+        };
         match self.producer.send(record, receipt) {
             Ok(()) => {
                 self.metrics.taken(publish.qos, device.is_some(), publish.payload.len());
@@ -101,8 +114,8 @@ impl Ingest for KafkaIngest {
     }
 
     async fn room(&self) {
-        // Only the wait ends: the session offers again either way.
-        let _ = tokio::time::timeout(TRY_AGAIN, self.producer.room()).await;
+        // The session offers again either way, so it does not matter how the wait ended.
+        let _room = self.producer.room(TRY_AGAIN).await;
     }
 }
 

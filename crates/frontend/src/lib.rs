@@ -1,2 +1,15 @@
-//! MQTT front door.
+//! The MQTT front door: authenticates devices, keeps them to their topics, forwards each publish untouched to
+//! Kafka, and acknowledges it only when Kafka has it.
+//!
+//! Payloads are never looked into here; that is the decoder's work.
+
+pub mod auth;
+pub mod config;
+pub mod directory;
 pub mod fabric;
+pub mod ingest;
+pub mod metrics;
+pub mod service;
+
+pub use config::FrontendSettings;
+pub use service::{Dependencies, Frontend, start};

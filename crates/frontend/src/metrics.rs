@@ -1,13 +1,11 @@
 //! Metrics of the frontend; docs/metrics.md lists them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use fleetwire_mqtt::packet::QoS;
 use fleetwire_mqtt::{Event, Observer};
 use fleetwire_service::metrics::CounterFamily;
-use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram};
-use metrics::{gauge, histogram};
+use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
 /// What happens at the front door, as the session layer tells it.
 #[derive(Debug)]
@@ -102,7 +100,6 @@ struct Handles {
     held: [Counter; 3],
     bytes: Counter,
     failures: CounterFamily,
-    delivery: Histogram,
 }
 
 impl IngestMetrics {
@@ -116,7 +113,6 @@ impl IngestMetrics {
             held: publishes("held"),
             bytes: counter!("fleetwire_frontend_publish_bytes_total"),
             failures: CounterFamily::new("fleetwire_frontend_delivery_failures_total", "code", &[]),
-            delivery: histogram!("fleetwire_frontend_delivery_seconds"),
         }))
     }
 
@@ -130,11 +126,6 @@ impl IngestMetrics {
         }
         .increment(1);
         self.0.bytes.increment(bytes as u64);
-    }
-
-    /// Kafka has a publish, this long after it was handed over.
-    pub(crate) fn delivered(&self, after: Duration) {
-        self.0.delivery.record(after);
     }
 
     /// Kafka did not take a publish.
@@ -165,5 +156,11 @@ fn describe() {
     describe_counter!("fleetwire_frontend_publishes_total", "Publishes handed to Kafka's client, by QoS and topic (raw: activated devices, held: others).");
     describe_counter!("fleetwire_frontend_publish_bytes_total", Unit::Bytes, "Payload bytes handed to Kafka's client.");
     describe_counter!("fleetwire_frontend_delivery_failures_total", "Publishes that Kafka did not take, by code.");
-    describe_histogram!("fleetwire_frontend_delivery_seconds", Unit::Seconds, "Time from a publish being handed to Kafka's client to Kafka's acknowledgement.");
+}
+
+/// What became of downlinks, by outcome.
+pub(crate) fn downlink_metrics() -> CounterFamily {
+    let name = "fleetwire_frontend_downlinks_total";
+    describe_counter!(name, "Downlinks for sessions of this frontend, by outcome.");
+    CounterFamily::new(name, "outcome", &["acknowledged"])
 }

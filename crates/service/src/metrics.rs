@@ -5,7 +5,8 @@ use std::sync::{PoisonError, RwLock};
 
 use anyhow::{Context as _, Result};
 use metrics::Counter;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+pub use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 use crate::build;
 

@@ -1,0 +1,173 @@
+//! `fleetwire frontend` and `fleetwire decoder`: one service in one process, on Apache Kafka.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use fleetwire_decoder::DecoderSettings;
+use fleetwire_frontend::FrontendSettings;
+use fleetwire_frontend::ingest::Origin;
+use fleetwire_kafka::ClientSettings;
+use fleetwire_model::Topics;
+use fleetwire_registry::account::WellKnown;
+use fleetwire_registry::follow::Registry;
+use fleetwire_registry::{Accounts, account};
+use fleetwire_service::admin::Admin;
+use fleetwire_service::exit::Exit;
+use fleetwire_service::health::Health;
+use fleetwire_service::stages::Stages;
+use fleetwire_service::{build, logs, metrics, secret};
+
+use crate::config::{self, DecoderConfig, FrontendConfig, Process, ServiceFlags, set};
+use crate::process;
+
+/// Devices connect here; their publishes go to Kafka untouched and are acknowledged when Kafka has them.
+///
+/// The accounts' passwords come from the environment: FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD, or the file
+/// that FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD_FILE names.
+#[derive(Debug, Args)]
+pub(crate) struct FrontendArgs {
+    #[command(flatten)]
+    flags: ServiceFlags,
+    /// Where devices connect [default: 0.0.0.0:1883]; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_MQTT")]
+    mqtt: Option<SocketAddr>,
+}
+
+/// Takes raw publishes from Kafka and writes positions, device events and dead letters back.
+///
+/// Run as many as there is work for: they share the partitions of the raw topic.
+#[derive(Debug, Args)]
+pub(crate) struct DecoderArgs {
+    #[command(flatten)]
+    flags: ServiceFlags,
+}
+
+pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
+    let mut config: FrontendConfig = config::load(args.flags.config.as_deref())?;
+    args.flags.apply(&mut config.process, &mut config.kafka);
+    set(&mut config.frontend.listen, args.mqtt.as_ref());
+    let well_known = if config.frontend.allow_well_known_passwords {
+        WellKnown::Allowed
+    } else {
+        WellKnown::Refused
+    };
+    let accounts = accounts(&config.accounts, well_known)?;
+    let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
+    let metrics = start_process(&config.process)?;
+    process::block_on(async {
+        let mut parts = Parts::new(&config.process, kafka, topics);
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let registry = parts.registry();
+        parts.add_frontend(&config.frontend, accounts, &registry)?;
+        parts.finish(registry, admin).await
+    })
+}
+
+pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
+    let mut config: DecoderConfig = config::load(args.flags.config.as_deref())?;
+    args.flags.apply(&mut config.process, &mut config.kafka);
+    let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
+    let metrics = start_process(&config.process)?;
+    process::block_on(async {
+        let mut parts = Parts::new(&config.process, kafka, topics);
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let registry = parts.registry();
+        parts.add_decoder(&config.decoder, &registry)?;
+        parts.finish(registry, admin).await
+    })
+}
+
+/// Logs and metrics of a service.
+pub(crate) fn start_process(process: &Process) -> Result<metrics::PrometheusHandle> {
+    logs::init(&process.log, process.log_format)?;
+    metrics::install()
+}
+
+/// Accounts with their passwords from the environment.
+pub(crate) fn accounts(
+    settings: &std::collections::BTreeMap<String, account::AccountSettings>,
+    well_known: WellKnown,
+) -> Result<Accounts> {
+    Ok(Accounts::load(settings, well_known, |name| secret::read(name, |variable| std::env::var(variable).ok()))?)
+}
+
+/// Puts services together in one process, in the order in which they stop.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) stages: Stages,
+    pub(crate) health: Health,
+    kafka: ClientSettings,
+    topics: Topics,
+    origin: Origin,
+    grace: Duration,
+}
+
+impl Parts {
+    pub(crate) fn new(process: &Process, kafka: ClientSettings, topics: Topics) -> Self {
+        let replica = Some(process.replica.clone()).filter(|name| !name.is_empty());
+        let host = || hostname::get().ok().and_then(|name| name.into_string().ok());
+        let frontend_id = replica.or_else(host).unwrap_or_else(|| "unnamed".to_owned());
+        Self {
+            stages: Stages::default(),
+            health: Health::default(),
+            kafka,
+            topics,
+            origin: Origin { frontend_id, region: process.region.clone() },
+            grace: process.grace,
+        }
+    }
+
+    /// The registry's view, to be followed once its task is added by [`Self::finish`].
+    pub(crate) fn registry(&self) -> Registry {
+        Registry::new(self.kafka.clone(), &self.topics, self.health.condition("registry"))
+    }
+
+    /// Adds a frontend; returns where devices connect.
+    pub(crate) fn add_frontend(
+        &mut self,
+        settings: &FrontendSettings,
+        accounts: Accounts,
+        registry: &Registry,
+    ) -> Result<fleetwire_frontend::Frontend> {
+        let needs = fleetwire_frontend::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            directory: fleetwire_frontend::directory::Directory::new(registry.devices(), registry.caught_up()),
+            accounts,
+            origin: self.origin.clone(),
+            health: self.health.clone(),
+            grace: self.grace,
+        };
+        fleetwire_frontend::start(settings, needs, &mut self.stages)
+    }
+
+    /// Adds a decoder worker.
+    pub(crate) fn add_decoder(&mut self, settings: &DecoderSettings, registry: &Registry) -> Result<()> {
+        let needs = fleetwire_decoder::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            devices: registry.devices(),
+            caught_up: registry.caught_up(),
+            health: self.health.clone(),
+            version: build::version(),
+            grace: self.grace,
+        };
+        fleetwire_decoder::start(settings, needs, &mut self.stages)
+    }
+
+    /// Adds what stops last.
+    pub(crate) fn add_last(&mut self, registry: Registry, admin: Admin) {
+        let stop = self.stages.open("registry");
+        self.stages.spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
+        let stop = self.stages.open("admin");
+        self.stages.spawn("admin HTTP", admin.run(stop));
+    }
+
+    /// Adds what stops last, and serves until told to stop.
+    pub(crate) async fn finish(mut self, registry: Registry, admin: Admin) -> Result<Exit> {
+        self.add_last(registry, admin);
+        process::serve(self.stages, self.grace).await
+    }
+}

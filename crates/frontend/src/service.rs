@@ -1,0 +1,194 @@
+//! The frontend put together: listener, ingest, fabric, and the order in which they stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fleetwire_kafka::{ClientSettings, Producer};
+use fleetwire_model::Topics;
+use fleetwire_mqtt::packet::QoS;
+use fleetwire_mqtt::{self as mqtt, Limits, Parts, Server, Sessions};
+use fleetwire_registry::Accounts;
+use fleetwire_service::clock;
+use fleetwire_service::health::{Condition, Health};
+use fleetwire_service::metrics::CounterFamily;
+use fleetwire_service::stages::Stages;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::auth::DeviceAuthenticator;
+use crate::config::FrontendSettings;
+use crate::directory::Directory;
+use crate::fabric::{self, Dispatcher, Downlink, Fabric};
+use crate::ingest::{self, KafkaIngest, Origin};
+use crate::metrics::{DoorMetrics, IngestMetrics, downlink_metrics};
+
+/// How often the producer's connection is looked at for readiness.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+
+/// What a frontend needs from its process.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// How Kafka is reached.
+    pub kafka: ClientSettings,
+    /// Names of the topics.
+    pub topics: Topics,
+    /// The registry's devices.
+    pub directory: Directory,
+    /// Accounts with their passwords.
+    pub accounts: Accounts,
+    /// Who this frontend is.
+    pub origin: Origin,
+    /// Conditions of the process.
+    pub health: Health,
+    /// How long a drain may take in all.
+    pub grace: Duration,
+}
+
+/// A frontend that listens.
+#[derive(Debug)]
+pub struct Frontend {
+    /// Where devices connect.
+    pub address: SocketAddr,
+    /// Publishes downlink to devices of this frontend.
+    pub fabric: Fabric,
+}
+
+/// Binds the listener and adds the frontend's tasks, in two stages: sessions first, then the producer.
+pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stages) -> Result<Frontend> {
+    let Dependencies { kafka, topics, directory, accounts, origin, health, grace } = needs;
+    let metrics = IngestMetrics::new();
+    let producer = Producer::new(&kafka, {
+        let metrics = metrics.clone();
+        move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
+    })?;
+    let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
+    let parts = Parts {
+        authenticator: Arc::new(DeviceAuthenticator::new(accounts, directory, settings.unactivated)),
+        ingest: Arc::clone(&ingest),
+        observer: Arc::new(DoorMetrics::new()),
+        unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
+    };
+    let server = Server::bind(mqtt_settings(settings, grace), parts).with_context(|| {
+        format!("MQTT address {} cannot be used; choose another with --mqtt HOST:PORT", settings.listen)
+    })?;
+    let address = server.local_addr().context("the MQTT address is unknown")?;
+    let (fabric, dispatcher) = fabric::start()?;
+
+    let stop = stages.open("sessions");
+    stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
+    stages.spawn("MQTT listener", async move {
+        server.run(stop.clone()).await;
+        ensure!(stop.is_cancelled(), "the listener ended early");
+        Ok(())
+    });
+    let stop = stages.open("ingest");
+    let condition = health.condition("kafka_producer");
+    stages.spawn("ingest producer", watch_producer(ingest, condition, stop, grace));
+    info!(%address, "devices may connect");
+    Ok(Frontend { address, fabric })
+}
+
+fn mqtt_settings(settings: &FrontendSettings, grace: Duration) -> mqtt::Settings {
+    mqtt::Settings {
+        listen: settings.listen,
+        max_connections: settings.max_connections,
+        connect_timeout: settings.connect_timeout,
+        // What remains of the grace is for the stages behind.
+        drain_grace: grace.mul_f64(0.6),
+        limits: Limits {
+            max_in_flight: settings.session_window,
+            max_in_flight_bytes: settings.session_window_bytes,
+            max_packet_size: settings.max_packet_bytes,
+            ..Limits::default()
+        },
+        ..mqtt::Settings::default()
+    }
+}
+
+/// Hands downlink from the router to the sessions, and counts what became of it.
+fn dispatch(
+    dispatcher: Dispatcher,
+    stop: CancellationToken,
+    health: &Health,
+    sessions: Sessions,
+) -> impl Future<Output = Result<()>> + use<> {
+    let condition = health.condition("downlink_router");
+    let outcomes = Arc::new(downlink_metrics());
+    let (pending, answers) = tokio::sync::mpsc::channel(1024);
+    let deliver = {
+        let outcomes = Arc::clone(&outcomes);
+        move |downlink: Downlink| hand_over(&sessions, downlink, &pending, &outcomes)
+    };
+    async move {
+        let counting = count_outcomes(answers, &outcomes);
+        // The dispatcher holds the channel's sender: when it ends, counting ends.
+        let (dispatched, ()) = tokio::join!(dispatcher.run(stop, condition, deliver), counting);
+        dispatched
+    }
+}
+
+type Answer = oneshot::Receiver<mqtt::DeliveryOutcome>;
+
+fn hand_over(
+    sessions: &Sessions,
+    downlink: Downlink,
+    pending: &tokio::sync::mpsc::Sender<Answer>,
+    outcomes: &CounterFamily,
+) {
+    let (reply, answer) = oneshot::channel();
+    let Downlink { client_id, topic, payload } = downlink;
+    let message = mqtt::Downlink { topic: topic.into(), payload, qos: QoS::AtLeastOnce };
+    sessions.deliver(&client_id, message, reply);
+    if pending.try_send(answer).is_err() {
+        outcomes.increment("not_followed");
+    }
+}
+
+/// Counts answers in the order in which they were asked for, each within a bounded time.
+async fn count_outcomes(mut answers: tokio::sync::mpsc::Receiver<Answer>, outcomes: &CounterFamily) {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    while let Some(answer) = answers.recv().await {
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(outcome)) => outcomes.increment(outcome.code()),
+            Ok(Err(_)) | Err(_) => outcomes.increment("unanswered"),
+        }
+    }
+}
+
+/// Keeps readiness true to the producer's connection, ends the process when the producer is broken, and
+/// flushes when told to stop.
+async fn watch_producer(
+    ingest: Arc<KafkaIngest>,
+    condition: Condition,
+    stop: CancellationToken,
+    grace: Duration,
+) -> Result<()> {
+    let fatal = ingest.producer().fatal();
+    let mut tick = interval(WATCH_EVERY);
+    let mut connected_before = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = fatal.cancelled() => anyhow::bail!("the Kafka producer failed for good"),
+            _ = tick.tick() => {}
+        }
+        let connected = ingest.producer().connected();
+        if connected_before.replace(connected) == Some(connected) {
+            continue;
+        }
+        if connected {
+            condition.ready();
+            info!("Kafka answers");
+        } else {
+            condition.not_ready("Kafka does not answer; publishes wait and are not acknowledged");
+            warn!("Kafka does not answer; publishes wait and are not acknowledged");
+        }
+    }
+    let deadline = Instant::now() + grace;
+    let flushed = tokio::task::spawn_blocking(move || ingest.producer().flush(deadline - Instant::now()));
+    flushed.await.context("the flush panicked")?.context("publishes were left without an acknowledgement")
+}

@@ -1,0 +1,104 @@
+//! Following the registry topic into memory.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetwire_kafka::{ClientSettings, Event, MissingTopic, Reader, ReaderError, ReaderOptions, Start};
+use fleetwire_model::{Topic, Topics};
+use fleetwire_service::health::Condition;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::devices::Devices;
+use crate::metrics::RegistryMetrics;
+
+/// How long one attempt to open the topic takes before the reason is told again.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// The registry of this process, kept up to date by [`Registry::follow`].
+#[derive(Debug)]
+pub struct Registry {
+    client: ClientSettings,
+    topic: String,
+    devices: Arc<Devices>,
+    caught_up: watch::Sender<bool>,
+    condition: Condition,
+    metrics: RegistryMetrics,
+}
+
+impl Registry {
+    /// An empty registry; its condition is ready once it has caught up.
+    pub fn new(client: ClientSettings, topics: &Topics, condition: Condition) -> Self {
+        condition.not_ready("the device registry is being read");
+        Self {
+            client,
+            topic: topics.name(Topic::Devices),
+            devices: Arc::default(),
+            caught_up: watch::Sender::new(false),
+            condition,
+            metrics: RegistryMetrics::new(),
+        }
+    }
+
+    /// The devices, as far as they are known by now.
+    pub fn devices(&self) -> Arc<Devices> {
+        Arc::clone(&self.devices)
+    }
+
+    /// Becomes true when everything that was in the topic at the start is known.
+    pub fn caught_up(&self) -> watch::Receiver<bool> {
+        self.caught_up.subscribe()
+    }
+
+    /// Follows the topic until told to stop; blocks. While Kafka or the topic is away it waits, and says so.
+    pub fn follow(&self, stop: &CancellationToken) -> Result<(), ReaderError> {
+        let options =
+            ReaderOptions { start: Start::Beginning, missing: MissingTopic::Wait, ready_timeout: ATTEMPT };
+        let reader = loop {
+            match Reader::new(&self.client, &self.topic, options, stop) {
+                Ok(reader) => break reader,
+                Err(ReaderError::Stopped) => return Ok(()),
+                Err(err @ (ReaderError::Unreachable(_) | ReaderError::NoSuchTopic(_))) => {
+                    warn!(%err, "the device registry cannot be read yet");
+                    self.condition.not_ready(err.to_string());
+                }
+                Err(err) => return Err(err),
+            }
+        };
+        reader.run(stop, |event| {
+            self.take(&event);
+            ControlFlow::Continue(())
+        })
+    }
+
+    fn take(&self, event: &Event<'_>) {
+        match event {
+            Event::Record(record) => {
+                let applied = self.devices.apply(record.key().unwrap_or_default(), record.payload());
+                self.metrics.updates.increment(1);
+                if let Err(err) = applied {
+                    self.metrics.unusable.increment(1);
+                    warn!(%err, offset = record.offset(), "a record of the device registry is not usable");
+                }
+                self.count();
+            }
+            Event::CaughtUp => {
+                info!(devices = self.devices.len(), "the device registry is read");
+                self.condition.ready();
+                self.caught_up.send_replace(true);
+                self.count();
+            }
+            Event::Idle => {}
+        }
+    }
+
+    /// While catching up the count changes with every record and nobody needs it.
+    fn count(&self) {
+        if *self.caught_up.borrow() {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            self.metrics.devices.set(self.devices.len() as f64);
+        }
+    }
+}
