@@ -65,7 +65,7 @@ impl Topic {
 
     /// Defaults of DESIGN section 8.
     pub const fn spec(self) -> TopicSpec {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        const DAY: Duration = Duration::from_hours(24);
         let (partitions, cleanup, max_partition_bytes) = match self {
             Self::Raw | Self::Positions | Self::DeviceEvents => {
                 (24, Cleanup::Delete(DAY.saturating_mul(7)), None)
