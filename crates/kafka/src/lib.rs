@@ -1,1 +1,24 @@
-//! Placeholder until the crate's parts land.
+//! Kafka as fleetwire uses it: a producer whose every record has an outcome, a group consumer that commits only
+//! what is done, a reader without a group, the topics, and an embedded log for a laptop.
+//!
+//! All of it is librdkafka on std threads; tokio serves only to wake tasks. Nothing here knows what a record means.
+
+mod client;
+mod consumer;
+
+mod error;
+mod message;
+mod metrics;
+mod producer;
+mod reader;
+mod settings;
+mod topics;
+mod wait;
+
+pub use consumer::{Consumer, ConsumerOptions, Done, Health, Monitor, PartitionLag, RunError, Start};
+pub use error::{ClientError, DeliveryError, FlushError, SendError};
+pub use message::Message;
+pub use producer::{Delivered, Delivery, Producer, Record};
+pub use reader::{Event, MissingTopic, Reader, ReaderError, ReaderOptions};
+pub use settings::{ClientSettings, Compression, ProducerSettings, SettingsError};
+pub use topics::{Mismatch, Outcome, Severity, TopicAdmin, TopicReport, TopicSettings, TopicsError};

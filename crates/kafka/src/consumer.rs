@@ -1,0 +1,126 @@
+//! The group consumer: hands records over in order, lets them be completed in any order and from any thread, and
+//! commits, for each partition, the mark below which all are complete. It commits nothing else.
+
+mod group;
+mod monitor;
+mod run;
+mod tracker;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::config::FromClientConfigAndContext as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::ClientError;
+use crate::message::Message;
+use crate::metrics::ConsumerMetrics;
+use crate::settings::{ClientSettings, set_default};
+use group::{Group, GroupContext};
+
+pub use monitor::{Health, Monitor, PartitionLag};
+pub use run::RunError;
+pub use tracker::Done;
+
+/// How a group consumer behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsumerOptions {
+    /// Where a group without committed offsets starts.
+    pub start: Start,
+    /// Bound of records handed over and not completed.
+    pub max_in_flight_records: usize,
+    /// Bound of their bytes (keys and payloads).
+    pub max_in_flight_bytes: usize,
+    /// How often marks are committed.
+    #[serde(with = "humantime_serde")]
+    pub commit_interval: Duration,
+    /// How long a partition that is taken away, or a stop, waits for what is in flight.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+}
+
+impl Default for ConsumerOptions {
+    fn default() -> Self {
+        Self {
+            start: Start::Beginning,
+            max_in_flight_records: 10_000,
+            max_in_flight_bytes: 64 * 1024 * 1024,
+            commit_interval: Duration::from_secs(1),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Where reading starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// With the oldest record.
+    #[default]
+    Beginning,
+    /// With the next record to come.
+    End,
+}
+
+/// One member of a consumer group.
+pub struct Consumer {
+    inner: BaseConsumer<GroupContext>,
+    group: Arc<Group>,
+    options: ConsumerOptions,
+}
+
+impl Consumer {
+    /// Makes a member of `group` that reads `topics`; Kafka may be down, it joins when it can.
+    pub fn new(
+        settings: &ClientSettings,
+        group: &str,
+        topics: &[&str],
+        options: ConsumerOptions,
+    ) -> Result<Self, ClientError> {
+        let mut config = settings.consumer_config(group)?;
+        let start = match options.start {
+            Start::Beginning => "earliest",
+            Start::End => "latest",
+        };
+        config.set("auto.offset.reset", start);
+        // Only partitions that change hands stop, so a rolling restart does not stop the group.
+        set_default(&mut config, "partition.assignment.strategy", "cooperative-sticky");
+        let group = Arc::new(Group::new(options.drain_timeout, ConsumerMetrics::register()));
+        let context = GroupContext(Arc::clone(&group));
+        let inner = BaseConsumer::from_config_and_context(&config, context)?;
+        inner.subscribe(topics)?;
+        Ok(Self {
+            inner,
+            group,
+            options,
+        })
+    }
+
+    /// A view of this consumer for readiness and metrics, from any thread.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(Arc::clone(&self.group))
+    }
+
+    /// Reads until `stop`; blocks the thread. `handler` gets each record and its [`Done`], which may be completed
+    /// later, from any thread. It may block for a while (backpressure), but far less than `max.poll.interval.ms`
+    /// (5 minutes). Broker failures never end it. At the stop, what is in flight is waited for and committed.
+    pub fn run(
+        self,
+        stop: &CancellationToken,
+        handler: impl FnMut(Message<'_>, Done),
+    ) -> Result<(), RunError> {
+        run::run(&self, stop, handler)
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

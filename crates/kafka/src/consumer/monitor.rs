@@ -1,0 +1,71 @@
+//! A consumer seen from outside its thread: is it reading, and how far behind is it?
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::group::Group;
+use super::tracker::lock;
+
+/// The state of a consumer at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Whether a broker answered lately.
+    pub connected: bool,
+    /// Partitions assigned to this member; none is normal while the group has more members than partitions.
+    pub partitions: usize,
+    /// Whether the group ever gave an answer (an assignment, be it empty).
+    pub joined: bool,
+    /// Records handed over and not completed.
+    pub in_flight: usize,
+    /// Records dropped without completion: a defect; the consumer ends.
+    pub abandoned: usize,
+    /// The last error, for people.
+    pub last_error: Option<String>,
+}
+
+/// How far one partition is behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionLag {
+    /// Name of the topic.
+    pub topic: String,
+    /// Number of the partition.
+    pub partition: i32,
+    /// Records from the commit mark to the end; refreshed every few seconds.
+    pub lag: i64,
+}
+
+/// Sees a [`Consumer`](super::Consumer) from any thread, while it runs and after.
+#[derive(Debug, Clone)]
+pub struct Monitor(Arc<Group>);
+
+impl Monitor {
+    pub(super) fn new(group: Arc<Group>) -> Self {
+        Self(group)
+    }
+
+    /// Its state now.
+    pub fn health(&self) -> Health {
+        let group = &self.0;
+        Health {
+            connected: group.connection.is_up(),
+            partitions: group.assigned(),
+            joined: group.generation.load(Ordering::Acquire) > 0,
+            in_flight: group.in_flight.records(),
+            abandoned: group.in_flight.abandoned(),
+            last_error: lock(&group.last_error).clone(),
+        }
+    }
+
+    /// Partitions whose lag is known.
+    pub fn lag(&self) -> Vec<PartitionLag> {
+        let held = self.0.held();
+        let known = held.into_iter().filter_map(|held| {
+            Some(PartitionLag {
+                topic: held.partition.topic.to_string(),
+                partition: held.partition.number,
+                lag: held.lag?,
+            })
+        });
+        known.collect()
+    }
+}
