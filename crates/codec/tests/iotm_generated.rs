@@ -1,5 +1,10 @@
 //! Generated payloads: no bytes panic, mutations of captures stay bounded, and what is written is read.
-#![expect(clippy::unwrap_used, reason = "what a test cannot go on without")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what a test cannot go on without"
+)]
 
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod vectors;

@@ -1,10 +1,16 @@
 //! Captured payloads: a reviewed snapshot beside each, and a comparison of every sensor with a decode that
 //! another program made (`vectors.json`).
-#![expect(clippy::unwrap_used, reason = "what a test cannot go on without")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what a test cannot go on without"
+)]
 
 mod vectors;
 
 use fleetwire_codec::{Body, DecodeError, Decoded, Options, Protocol, SkippedKind};
+use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{DeviceEvent, FixType, OdometerSource, PositionEvent};
 use serde_json::Value;
 use vectors::{Expected, decode};
@@ -60,7 +66,7 @@ fn every_sensor_is_where_another_decoder_found_it() {
                 }
                 _ => {
                     let record = records.next().unwrap();
-                    assert_eq!(record.device_id.as_ref().map(|id| id.as_str()), imei);
+                    assert_eq!(record.device_id.as_ref().map(DeviceId::as_str), imei);
                     match &record.body {
                         Body::Position(event) => compare_position(event, expected),
                         Body::Event(event) => compare_event(event, expected),

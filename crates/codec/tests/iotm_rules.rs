@@ -1,9 +1,15 @@
 //! Rules of the decoder that no capture shows, on payloads made for them.
-#![expect(clippy::unwrap_used, reason = "what a test cannot go on without")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what a test cannot go on without"
+)]
 
 use fleetwire_codec::iotm::write::Payload;
 use fleetwire_codec::iotm::{Gps, Value};
 use fleetwire_codec::{Body, DecodeError, Decoded, Options, Protocol, SkippedKind};
+use fleetwire_model::DeviceId;
 use fleetwire_model::pb::attribute_value::Value as Typed;
 use fleetwire_model::pb::{FixType, OdometerSource, PositionEvent, Quality};
 
@@ -163,7 +169,7 @@ fn an_imei_record_names_the_device_of_the_records_after_it() {
     let ids: Vec<_> = decoded
         .records
         .iter()
-        .map(|record| record.device_id.as_ref().map(|id| id.as_str()))
+        .map(|record| record.device_id.as_ref().map(DeviceId::as_str))
         .collect();
     assert_eq!(ids, [None, Some("867035046242895"), Some("004999010640000")]);
     let [skipped] = decoded.skipped.as_slice() else {

@@ -1,1 +1,21 @@
-//! Placeholder until the crate's parts land.
+//! Fleets that behave like the real devices: IOTM trackers on plausible journeys, each with a real MQTT
+//! client of its own.
+//!
+//! What a device sends is a function of the seed, its number and the settings ([`Device`]); when it gets
+//! there is the network's affair ([`run`]). Nothing is printed here: a caller shows [`Stats`] while a run
+//! lasts, and the [`Report`] after it.
+
+mod budget;
+mod device;
+mod fleet;
+mod journey;
+mod run;
+mod session;
+mod settings;
+mod stats;
+
+pub use device::{Device, Message};
+pub use fleet::imei;
+pub use run::{SimulateError, run};
+pub use settings::{Invalid, Settings};
+pub use stats::{Failure, Refusal, Report, Snapshot, Stats};

@@ -35,8 +35,8 @@ pub(crate) fn decode(payload: &[u8], options: &Options) -> Decoded {
 pub(crate) struct Expected(BTreeMap<String, String>);
 
 impl Expected {
-    fn put(&mut self, name: impl Into<String>, value: impl ToString) {
-        self.0.insert(name.into(), value.to_string());
+    fn put(&mut self, name: impl Into<String>, value: impl std::fmt::Display) {
+        self.0.insert(name.into(), format!("{value}"));
     }
 
     /// The facts of a telemetry record of `vectors.json`, by the rules of docs/protocols/iotm.md.
@@ -69,7 +69,7 @@ impl Expected {
         match (distance(0x4003), distance(0xB002)) {
             (None, None) => {}
             (Some(vehicle), other) if vehicle > 0.0 || other.is_none() => {
-                facts.put("odometer vehicle", metres(vehicle * 5.0))
+                facts.put("odometer vehicle", metres(vehicle * 5.0));
             }
             (zero, device) => {
                 facts.put("odometer device", metres(device.unwrap()));

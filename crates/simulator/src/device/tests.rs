@@ -1,0 +1,152 @@
+//! What devices send, as the decoder sees it.
+
+use std::time::SystemTime;
+
+use fleetwire_codec::{Body, Decoded, Options, Protocol};
+use fleetwire_model::pb::{FixType, PositionEvent};
+
+use super::*;
+
+const START_S: u32 = 1_780_000_000;
+
+fn settings(interval_s: u64) -> Settings {
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(START_S.into());
+    let mut settings = Settings::new("localhost", 1883, String::new().into(), start);
+    settings.interval = Duration::from_secs(interval_s);
+    settings
+}
+
+/// The messages of a device with the time at which each leaves, seconds after the start.
+fn messages(settings: &Settings, index: u32, count: usize) -> Vec<(f64, Message)> {
+    let mut device = Device::new(settings, index).unwrap();
+    let mut now = 0.0;
+    let mut next = || {
+        let (message, wait) = device.next_message().unwrap();
+        let leaves = now;
+        now += wait.as_secs_f64();
+        (leaves, message)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn decode(message: &Message) -> Decoded {
+    let mut decoded = Decoded::default();
+    Protocol::Iotm
+        .decode(&message.payload, &Options::default(), &mut decoded)
+        .unwrap();
+    decoded
+}
+
+fn positions(settings: &Settings, index: u32, count: usize) -> Vec<PositionEvent> {
+    let mut positions = Vec::new();
+    for (_, message) in messages(settings, index, count) {
+        for record in decode(&message).records {
+            if let Body::Position(event) = record.body {
+                positions.push(*event);
+            }
+        }
+    }
+    positions
+}
+
+#[test]
+fn every_message_decodes_completely_and_names_its_device() {
+    for index in 0..6 {
+        let imei = fleet::imei(settings(60).first_imei_14, index)
+            .unwrap()
+            .to_string();
+        for (_, message) in messages(&settings(60), index, 300) {
+            let decoded = decode(&message);
+            assert!(decoded.skipped.is_empty());
+            assert_eq!(decoded.records.len(), message.records as usize);
+            for record in &decoded.records {
+                assert_eq!(record.device_id.as_ref().unwrap().as_str(), imei);
+                let (quality, topic) = match &record.body {
+                    Body::Position(event) => (&event.quality, "BCE/D"),
+                    Body::Event(event) => (&event.quality, "BCE/E"),
+                };
+                assert!(quality.is_empty());
+                assert_eq!(message.topic, topic);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_gives_others() {
+    let (one, mut two) = (settings(10), settings(10));
+    assert_eq!(messages(&one, 3, 50), messages(&two, 3, 50));
+    two.seed += 1;
+    assert_ne!(messages(&one, 3, 50), messages(&two, 3, 50));
+    assert_ne!(messages(&one, 3, 50), messages(&one, 6, 50));
+}
+
+#[test]
+fn records_are_in_order_and_never_later_than_their_message() {
+    for interval_s in [0, 1, 5, 900] {
+        let mut before = 0;
+        for (leaves, message) in messages(&settings(interval_s), 0, 500) {
+            for record in decode(&message).records {
+                let Body::Position(event) = record.body else {
+                    continue;
+                };
+                let time = event.device_time.unwrap().seconds;
+                assert!(time >= before);
+                let late = f64::from(START_S) + leaves - f64::from(u32::try_from(time).unwrap());
+                assert!(late >= 0.0, "{interval_s}: {late}");
+                assert!(
+                    interval_s == 0 || late < 1.2 * f64::from(u32::try_from(interval_s).unwrap()) + 7.0,
+                    "{interval_s}: {late}"
+                );
+                before = time;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fleet_drives_parks_and_loses_its_fix() {
+    let events: Vec<_> = (0..9)
+        .flat_map(|index| positions(&settings(30), index, 400))
+        .collect();
+    let share = |wanted: &dyn Fn(&PositionEvent) -> bool| {
+        let count = events.iter().filter(|event| wanted(event)).count();
+        count * 100 / events.len()
+    };
+    assert!((20..95).contains(&share(&|event| event.ignition == Some(true))));
+    assert!((15..95).contains(&share(&|event| event.fix.unwrap().speed_kmh > Some(5.0))));
+    assert!((1..20).contains(&share(&|event| event.fix.unwrap().r#type() == FixType::LastKnown)));
+    assert_eq!(share(&|event| event.fix.unwrap().r#type() == FixType::NoFix), 0);
+    assert!(share(&|event| event.driver_id.is_some()) > 5);
+    assert!(share(&|event| event.odometer_m.is_some()) > 50);
+}
+
+#[test]
+fn speed_and_heading_agree_with_the_way_from_record_to_record() {
+    let mut settings = settings(2);
+    settings.records = 1..=1;
+    let fixes: Vec<_> = positions(&settings, 2, 2000)
+        .iter()
+        .map(|event| (event.device_time.unwrap().seconds, event.fix.unwrap()))
+        .collect();
+    let mut compared = 0;
+    for pair in fixes.windows(2) {
+        let [(then, from), (now, to)] = pair else { continue };
+        let seconds = f64::from(i32::try_from(now - then).unwrap());
+        let steady = (from.speed_kmh.unwrap() - to.speed_kmh.unwrap()).abs() < 5.0;
+        if seconds < 1.0
+            || !steady
+            || to.speed_kmh < Some(30.0)
+            || from.r#type() != FixType::Fix
+            || to.r#type() != FixType::Fix
+        {
+            continue;
+        }
+        let north = (to.latitude - from.latitude) * 111_320.0;
+        let east = (to.longitude - from.longitude) * 111_320.0 * to.latitude.to_radians().cos();
+        let kmh = north.hypot(east) / seconds * 3.6;
+        assert!((kmh - to.speed_kmh.unwrap()).abs() < 12.0, "{kmh} {to:?}");
+        compared += 1;
+    }
+    assert!(compared > 200, "{compared}");
+}
