@@ -33,7 +33,7 @@ pub enum PacketError {
     /// A packet type that only a server may send.
     #[error("packet type {0} never comes from a client")]
     ServerOnly(u8),
-    /// QoS 3, or a QoS with a will that is not there.
+    /// Quality of service 3.
     #[error("quality of service is out of range")]
     QoS,
     /// A string that is not UTF-8, or holds U+0000.

@@ -15,6 +15,8 @@ mod publish;
 mod reader;
 mod reason;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use ack::{Ack, AckKind};

@@ -36,7 +36,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long ingest may take to find room for a will.
 const WILL_TIMEOUT: Duration = Duration::from_secs(30);
 /// When nothing has a deadline, the timer looks again after this.
-const FAR: Duration = Duration::from_secs(3600);
+const FAR: Duration = Duration::from_hours(1);
 
 /// Serves one stream from its first byte to its last.
 pub(super) async fn serve<S, A, I>(mut stream: S, peer: SocketAddr, core: &Core<A, I>)

@@ -61,7 +61,7 @@ impl Default for Limits {
             max_subscriptions: 16,
             max_topic_aliases: 16,
             max_outbound: 16,
-            idle_timeout: Duration::from_secs(2 * 60 * 60),
+            idle_timeout: Duration::from_hours(2),
         }
     }
 }
