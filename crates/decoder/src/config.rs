@@ -44,6 +44,9 @@ pub struct ClockSettings {
 
 impl Default for ClockSettings {
     fn default() -> Self {
-        Self { future_tolerance: Duration::from_mins(5), max_age: Duration::from_hours(24 * 90) }
+        Self {
+            future_tolerance: Duration::from_mins(5),
+            max_age: Duration::from_hours(24 * 90),
+        }
     }
 }

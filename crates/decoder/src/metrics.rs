@@ -9,7 +9,7 @@ use crate::interpret::{Interpretation, Output};
 
 /// Handles, made once.
 #[derive(Debug)]
-pub struct DecoderMetrics {
+pub(crate) struct DecoderMetrics {
     payloads: Counter,
     positions: Counter,
     events: Counter,
@@ -22,7 +22,7 @@ pub struct DecoderMetrics {
 
 impl DecoderMetrics {
     /// Makes the handles.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         describe();
         let events = |kind: &'static str| counter!("fleetwire_decoder_events_total", "kind" => kind);
         Self {
@@ -63,24 +63,38 @@ impl DecoderMetrics {
     }
 }
 
-impl Default for DecoderMetrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// The fixed word behind a code, so that a label can never be anything else.
 fn word(code: &str) -> &'static str {
-    let known = crate::interpret::CODES.iter().chain(fleetwire_codec::DecodeError::CODES);
+    let known = crate::interpret::CODES
+        .iter()
+        .chain(fleetwire_codec::DecodeError::CODES);
     known.copied().find(|known| *known == code).unwrap_or("other")
 }
 
 fn describe() {
     describe_counter!("fleetwire_decoder_payloads_total", "Raw records interpreted.");
     describe_counter!("fleetwire_decoder_events_total", "Events made, by kind.");
-    describe_counter!("fleetwire_decoder_dead_letters_total", "Raw records, or parts of them, sent to the dead letters, by code.");
-    describe_counter!("fleetwire_decoder_skipped_records_total", "Records within payloads that are no event of the device; they stay in the raw topic.");
-    describe_histogram!("fleetwire_decoder_events_per_payload", Unit::Count, "Events made of one payload.");
-    describe_histogram!("fleetwire_decoder_decode_seconds", Unit::Seconds, "Time to interpret one raw record.");
-    describe_histogram!("fleetwire_decoder_end_to_end_seconds", Unit::Seconds, "Time from the frontend's reception of a publish to Kafka's acknowledgement of everything made of it.");
+    describe_counter!(
+        "fleetwire_decoder_dead_letters_total",
+        "Raw records, or parts of them, sent to the dead letters, by code."
+    );
+    describe_counter!(
+        "fleetwire_decoder_skipped_records_total",
+        "Records within payloads that are no event of the device; they stay in the raw topic."
+    );
+    describe_histogram!(
+        "fleetwire_decoder_events_per_payload",
+        Unit::Count,
+        "Events made of one payload."
+    );
+    describe_histogram!(
+        "fleetwire_decoder_decode_seconds",
+        Unit::Seconds,
+        "Time to interpret one raw record."
+    );
+    describe_histogram!(
+        "fleetwire_decoder_end_to_end_seconds",
+        Unit::Seconds,
+        "Time from the frontend's reception of a publish to Kafka's acknowledgement of everything made of it."
+    );
 }

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::error;
 
 use crate::config::DecoderSettings;
 use crate::interpret::{Interpreter, Output, RawRecord};
@@ -53,7 +53,15 @@ pub struct Dependencies {
 
 /// Adds a decoder worker, as a stage of its own.
 pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stages) -> Result<()> {
-    let Dependencies { kafka, topics, devices, mut caught_up, health, version, grace } = needs;
+    let Dependencies {
+        kafka,
+        topics,
+        devices,
+        mut caught_up,
+        health,
+        version,
+        grace,
+    } = needs;
     let metrics = Arc::new(DecoderMetrics::new());
     let broken = Broken::default();
     let mut producing = kafka.clone();
@@ -82,7 +90,10 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
         patience: grace.mul_f64(0.5),
     };
     let condition = health.condition("kafka_consumer");
-    stages.spawn("decoder readiness", watch_consumer(monitor, condition, broken.clone(), stop.clone()));
+    stages.spawn(
+        "decoder readiness",
+        watch_consumer(monitor, condition, broken.clone(), stop.clone()),
+    );
     stages.spawn("decoder worker", async move {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -92,7 +103,9 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
             let handle = Handle::current();
             consumer.run(&stop, |message, done| worker.take(&message, done, &handle))
         };
-        tokio::task::spawn_blocking(work).await.context("the worker panicked")??;
+        tokio::task::spawn_blocking(work)
+            .await
+            .context("the worker panicked")??;
         broken.check()
     });
     Ok(())
@@ -108,7 +121,10 @@ struct Broken {
 impl Broken {
     fn tell(&self, reason: String) {
         error!(reason, "the decoder cannot go on");
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.reason
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(reason);
         self.told.cancel();
     }
 
@@ -177,7 +193,11 @@ impl Worker {
         let result = self.interpreter.interpret(record, clock::unix_ms());
         self.metrics.interpreted(&result, started.elapsed());
         // A raw record that nobody could read keeps the key that it came with.
-        let key = if result.key.is_empty() { message.key().unwrap_or_default() } else { result.key.as_bytes() };
+        let key = if result.key.is_empty() {
+            message.key().unwrap_or_default()
+        } else {
+            result.key.as_bytes()
+        };
         let pending = Arc::new(Pending::new(result.outputs.len(), result.received_ms, done));
         for output in &result.outputs {
             let (topic, value) = match output {
@@ -185,9 +205,15 @@ impl Worker {
                 Output::Event(event) => (&self.names.events, event.encode_to_vec()),
                 Output::DeadLetter(letter) => (&self.names.dead_letters, letter.encode_to_vec()),
             };
-            let record = Record { topic, key: Some(key), payload: Some(&value), ..Record::default() };
+            let record = Record {
+                topic,
+                key: Some(key),
+                payload: Some(&value),
+                ..Record::default()
+            };
             if let Err(err) = self.send(record, &pending, handle) {
-                self.broken.tell(format!("an event could not be handed to Kafka's client: {err}"));
+                self.broken
+                    .tell(format!("an event could not be handed to Kafka's client: {err}"));
                 return;
             }
         }
@@ -223,7 +249,6 @@ async fn watch_consumer(
     stop: CancellationToken,
 ) -> Result<()> {
     let mut tick = interval(WATCH_EVERY);
-    let mut before = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -231,15 +256,10 @@ async fn watch_consumer(
             _ = tick.tick() => {}
         }
         let connected = monitor.health().connected;
-        if before.replace(connected) == Some(connected) {
-            continue;
-        }
         if connected {
             condition.ready();
-            info!("Kafka answers");
         } else {
             condition.not_ready("Kafka does not answer; raw publishes wait there");
-            warn!("Kafka does not answer; raw publishes wait there");
         }
     }
 }

@@ -47,15 +47,22 @@ pub(crate) fn text(running: &Running<'_>) -> String {
         format!("  admin    http://{}/  (readyz, metrics)", running.admin),
     ];
     if running.embedded {
-        lines.push(format!("  log      embedded, {} - it keeps nothing after it stops", running.kafka));
-        lines.push("           keep it with Apache Kafka: make run KAFKA=apache, or --kafka HOST:PORT".into());
+        lines.push(format!(
+            "  log      embedded, {} - it keeps nothing after it stops",
+            running.kafka
+        ));
+        lines
+            .push("           keep it with Apache Kafka: make run KAFKA=apache, or --kafka HOST:PORT".into());
     } else {
         lines.push(format!("  log      Apache Kafka, {}", running.kafka));
     }
     for account in running.accounts.iter() {
         let name = &account.name;
         let password = if account.has_well_known_password() {
-            format!("password secretword (everybody knows it; {} sets another)", password_variable(name))
+            format!(
+                "password secretword (everybody knows it; {} sets another)",
+                password_variable(name)
+            )
         } else {
             format!("password from {}", password_variable(name))
         };
@@ -64,11 +71,15 @@ pub(crate) fn text(running: &Running<'_>) -> String {
     lines.push(String::new());
     lines.push("Try next, in another terminal:".into());
     lines.push("  fleetwire simulate --devices 20      devices that drive it".into());
-    lines.push("  fleetwire watch positions            what comes out (also: raw, events, dead-letters)".into());
+    lines.push(
+        "  fleetwire watch positions            what comes out (also: raw, events, dead-letters)".into(),
+    );
     lines.push("  fleetwire device add IMEI            let a real device in".into());
     if let Some(device) = running.demo_device {
         lines.push(String::new());
-        lines.push(format!("Device {device} and those of the published samples are activated already."));
+        lines.push(format!(
+            "Device {device} and those of the published samples are activated already."
+        ));
     }
     lines.push("Ctrl-C stops it.".into());
     lines.join("\n")

@@ -75,13 +75,17 @@ impl Kafka {
             properties: self.properties.clone(),
             producer: self.producer.clone(),
         };
-        client.validate().context("[kafka.properties] is not usable")?;
+        client.check().context("[kafka] is not usable")?;
         Ok(client)
     }
 
     /// The topics with their prefix.
     pub(crate) fn topics(&self) -> Result<Topics> {
-        if self.topic_prefix.is_empty() { Ok(Topics::default()) } else { Ok(Topics::new(&self.topic_prefix)?) }
+        if self.topic_prefix.is_empty() {
+            Ok(Topics::default())
+        } else {
+            Ok(Topics::new(&self.topic_prefix)?)
+        }
     }
 }
 
@@ -180,14 +184,17 @@ mod tests {
 
     /// A sample lists every key as a comment, `#key = default`; with the marks taken off it must still parse.
     fn uncommented(text: &str) -> String {
-        text.lines().map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line)).fold(
-            String::new(),
-            |mut all, line| {
+        text.lines()
+            .map(|line| {
+                line.strip_prefix('#')
+                    .filter(|l| !l.starts_with(' '))
+                    .unwrap_or(line)
+            })
+            .fold(String::new(), |mut all, line| {
                 all.push_str(line);
                 all.push('\n');
                 all
-            },
-        )
+            })
     }
 
     #[test]
@@ -206,7 +213,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_told_with_its_line_and_the_allowed_keys() {
         let message = settings::parse::<FrontendConfig>("[frontend]\nlisten_on = \"x\"\n").unwrap_err();
-        assert!(message.contains("line 2") && message.contains("listen_on"), "{message}");
+        assert!(
+            message.contains("line 2") && message.contains("listen_on"),
+            "{message}"
+        );
         assert!(message.contains("`listen`"), "{message}");
     }
 }

@@ -16,7 +16,10 @@ const RUNTIME_END: Duration = Duration::from_secs(2);
 pub(crate) struct Usage(pub(crate) String);
 
 /// Says what went wrong, on standard error, and how the process ends.
-#[expect(clippy::print_stderr, reason = "the last line of a failed command is for the person who gave it")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the last line of a failed command is for the person who gave it"
+)]
 pub(crate) fn report(error: &Error) -> Exit {
     if is_closed_pipe(error) {
         return Exit::Done;

@@ -90,7 +90,9 @@ pub(crate) fn accounts(
     settings: &std::collections::BTreeMap<String, account::AccountSettings>,
     well_known: WellKnown,
 ) -> Result<Accounts> {
-    Ok(Accounts::load(settings, well_known, |name| secret::read(name, |variable| std::env::var(variable).ok()))?)
+    Ok(Accounts::load(settings, well_known, |name| {
+        secret::read(name, |variable| std::env::var(variable).ok())
+    })?)
 }
 
 /// Puts services together in one process, in the order in which they stop.
@@ -114,14 +116,21 @@ impl Parts {
             health: Health::default(),
             kafka,
             topics,
-            origin: Origin { frontend_id, region: process.region.clone() },
+            origin: Origin {
+                frontend_id,
+                region: process.region.clone(),
+            },
             grace: process.grace,
         }
     }
 
     /// The registry's view, to be followed once its task is added by [`Self::finish`].
     pub(crate) fn registry(&self) -> Registry {
-        Registry::new(self.kafka.clone(), &self.topics, self.health.condition("registry"))
+        Registry::new(
+            self.kafka.clone(),
+            &self.topics,
+            self.health.condition("registry"),
+        )
     }
 
     /// Adds a frontend; returns where devices connect.
@@ -134,7 +143,10 @@ impl Parts {
         let needs = fleetwire_frontend::Dependencies {
             kafka: self.kafka.clone(),
             topics: self.topics.clone(),
-            directory: fleetwire_frontend::directory::Directory::new(registry.devices(), registry.caught_up()),
+            directory: fleetwire_frontend::directory::Directory::new(
+                registry.devices(),
+                registry.caught_up(),
+            ),
             accounts,
             origin: self.origin.clone(),
             health: self.health.clone(),
@@ -160,7 +172,8 @@ impl Parts {
     /// Adds what stops last.
     pub(crate) fn add_last(&mut self, registry: Registry, admin: Admin) {
         let stop = self.stages.open("registry");
-        self.stages.spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
+        self.stages
+            .spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
         let stop = self.stages.open("admin");
         self.stages.spawn("admin HTTP", admin.run(stop));
     }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::{WELL_KNOWN_PASSWORD, password_variable};
-use fleetwire_registry::write::{Activation, activate};
+use fleetwire_registry::write::{Activation, Writer};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::stages::interrupted;
 use fleetwire_service::{clock, secret};
@@ -72,7 +72,9 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<Exit> {
     if args.mqtt.is_none() || args.target.kafka.is_some() {
         activate_fleet(args, &settings)?;
     } else {
-        say("no --kafka: the devices are not activated, so that what they publish is held unless they were before");
+        say(
+            "no --kafka: the devices are not activated, so that what they publish is held unless they were before",
+        );
     }
     process::block_on(async {
         let (stop, stats) = (CancellationToken::new(), Arc::new(Stats::new()));
@@ -100,7 +102,11 @@ fn settings(args: &SimulateArgs) -> Result<Settings> {
         Some(address) => parse_address(address)?,
         None => {
             let address = args.target.running()?.mqtt;
-            let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+            let host = if address.ip().is_unspecified() {
+                "127.0.0.1".to_owned()
+            } else {
+                address.ip().to_string()
+            };
             (host, address.port())
         }
     };
@@ -117,7 +123,12 @@ fn settings(args: &SimulateArgs) -> Result<Settings> {
         duration: args.duration,
         rate: args.rate,
         seed: args.seed,
-        ..Settings::new(host, port, password.unwrap_or_else(|| WELL_KNOWN_PASSWORD.into()), start)
+        ..Settings::new(
+            host,
+            port,
+            password.unwrap_or_else(|| WELL_KNOWN_PASSWORD.into()),
+            start,
+        )
     })
 }
 
@@ -142,16 +153,34 @@ fn range(text: &str) -> Result<(u32, u32), String> {
 /// Activates every device of the fleet, so that what it sends is decoded.
 fn activate_fleet(args: &SimulateArgs, settings: &Settings) -> Result<()> {
     let target = args.target.resolve()?;
-    let model = Catalogue.get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
+    let model = Catalogue
+        .get(Catalogue::DEFAULT)
+        .context("the catalogue lacks its default model")?;
     let activations: Vec<_> = (0..settings.devices)
         .filter_map(|index| fleetwire_simulator::imei(settings.first_imei_14, index))
-        .map(|imei| Activation { device: imei.into(), model, name: "simulated".to_owned() })
+        .map(|imei| Activation {
+            device: imei.into(),
+            model,
+            name: "simulated".to_owned(),
+        })
         .collect();
-    let now_ms = clock::unix_ms();
-    activate(&target.client, &target.topics, &activations, "fleetwire simulate", now_ms, ACTIVATION)
-        .context("the devices could not be activated")?;
-    let first = activations.first().map(|activation| activation.device.to_string()).unwrap_or_default();
-    say(&format!("activated {} devices, from {first} on", activations.len()));
+    let (client, topics) = (&target.client, &target.topics);
+    Writer {
+        client,
+        topics,
+        by: "fleetwire simulate",
+        limit: ACTIVATION,
+    }
+    .activate(&activations, clock::unix_ms())
+    .context("the devices could not be activated")?;
+    let first = activations
+        .first()
+        .map(|activation| activation.device.to_string())
+        .unwrap_or_default();
+    say(&format!(
+        "activated {} devices, from {first} on",
+        activations.len()
+    ));
     Ok(())
 }
 
@@ -181,7 +210,9 @@ async fn show(args: &SimulateArgs, stats: &Stats) {
 fn progress(now: &Snapshot) -> String {
     let refused: u64 = now.refused.values().sum();
     let failed: u64 = now.failed.values().sum();
-    let latency = |value: Option<Duration>| value.map_or("-".to_owned(), |v| format!("{:.1} ms", v.as_secs_f64() * 1e3));
+    let latency = |value: Option<Duration>| {
+        value.map_or("-".to_owned(), |v| format!("{:.1} ms", v.as_secs_f64() * 1e3))
+    };
     format!(
         "{} connected, {} acknowledged, {} records, PUBACK p50 {} p99 {}, {refused} refused, {failed} failures",
         now.connected,
@@ -194,8 +225,15 @@ fn progress(now: &Snapshot) -> String {
 
 #[expect(clippy::print_stdout, reason = "the result of the command")]
 fn print_report(report: &Report) {
-    println!("{:.1} s: {}", report.elapsed.as_secs_f64(), progress(&report.totals));
-    println!("{:.0} messages/s, {:.0} records/s", report.messages_per_s, report.records_per_s);
+    println!(
+        "{:.1} s: {}",
+        report.elapsed.as_secs_f64(),
+        progress(&report.totals)
+    );
+    println!(
+        "{:.0} messages/s, {:.0} records/s",
+        report.messages_per_s, report.records_per_s
+    );
     let unacknowledged = report.totals.published.saturating_sub(report.totals.acknowledged);
     if unacknowledged > 0 {
         println!("{unacknowledged} messages were sent and not acknowledged; a real device sends them again");
@@ -208,7 +246,10 @@ fn print_report(report: &Report) {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "for the person who gave the command, beside its result")]
+#[expect(
+    clippy::print_stderr,
+    reason = "for the person who gave the command, beside its result"
+)]
 fn say(text: &str) {
     eprintln!("{text}");
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use fleetwire_kafka::ClientSettings;
+use fleetwire_kafka::{ClientSettings, ProducerSettings};
 use fleetwire_model::Topics;
 
 use crate::config::Kafka;
@@ -15,16 +15,16 @@ use crate::runfile::{self, RunFile};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TargetFlags {
     /// Bootstrap servers of Apache Kafka [default: those of the `fleetwire run` on this machine]
-    #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_KAFKA")]
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "FLEETWIRE_KAFKA")]
     pub(crate) kafka: Option<String>,
     /// Prefix of all topics [default: fleetwire]
-    #[arg(long, value_name = "PREFIX", env = "FLEETWIRE_TOPIC_PREFIX")]
+    #[arg(long, global = true, value_name = "PREFIX", env = "FLEETWIRE_TOPIC_PREFIX")]
     pub(crate) topic_prefix: Option<String>,
     /// A librdkafka setting, for example security.protocol=ssl; may be repeated
-    #[arg(long = "kafka-property", value_name = "KEY=VALUE")]
+    #[arg(long = "kafka-property", global = true, value_name = "KEY=VALUE")]
     pub(crate) properties: Vec<String>,
     /// Data directory of the `fleetwire run` to talk to [default: ~/.local/state/fleetwire]
-    #[arg(long, value_name = "DIR", env = "FLEETWIRE_DATA_DIR")]
+    #[arg(long, global = true, value_name = "DIR", env = "FLEETWIRE_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
 
@@ -51,6 +51,7 @@ impl TargetFlags {
             brokers: self.kafka.clone().unwrap_or_default(),
             topic_prefix: self.topic_prefix.clone().unwrap_or_default(),
             properties: self.properties()?,
+            producer: ProducerSettings::default(),
         };
         let mut run = None;
         if kafka.brokers.is_empty() {
@@ -60,11 +61,18 @@ impl TargetFlags {
                 kafka.topic_prefix.clone_from(&found.topic_prefix);
             }
             if found.embedded {
-                kafka.properties.entry("fetch.wait.max.ms".into()).or_insert_with(|| "10".into());
+                kafka
+                    .properties
+                    .entry("fetch.wait.max.ms".into())
+                    .or_insert_with(|| "10".into());
             }
             run = Some(found);
         }
-        Ok(Target { client: kafka.client()?, topics: kafka.topics()?, run })
+        Ok(Target {
+            client: kafka.client()?,
+            topics: kafka.topics()?,
+            run,
+        })
     }
 
     fn properties(&self) -> Result<BTreeMap<String, String>> {

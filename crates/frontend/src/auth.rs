@@ -30,7 +30,11 @@ pub struct Identity {
 impl DeviceAuthenticator {
     /// Lets in who has an account's password, as far as the registry allows.
     pub fn new(accounts: Accounts, directory: Directory, unactivated: Unactivated) -> Self {
-        Self { accounts, directory, unactivated }
+        Self {
+            accounts,
+            directory,
+            unactivated,
+        }
     }
 
     /// The account, if the user name has one and the password is right.
@@ -70,7 +74,11 @@ impl Authenticator for DeviceAuthenticator {
         self.admit(&device, account)?;
         let filters = |patterns: &[String]| -> Result<Arc<[TopicFilter]>, Refusal> {
             let fill = |pattern: &String| TopicFilter::fill(pattern, &connect.client_id);
-            patterns.iter().map(fill).collect::<Result<_, _>>().map_err(|_| Refusal::BadClientId)
+            patterns
+                .iter()
+                .map(fill)
+                .collect::<Result<_, _>>()
+                .map_err(|_| Refusal::BadClientId)
         };
         Ok(Grant {
             publish: filters(&account.settings.publish)?,

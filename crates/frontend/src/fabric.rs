@@ -31,13 +31,19 @@ const CANARY_LATE: Duration = Duration::from_secs(5);
 pub enum FabricError {
     /// The router's thread is gone.
     #[error("the publish/subscribe router is gone: {0}")]
-    Gone(#[from] LinkError),
+    Gone(Box<LinkError>),
     /// Client ids that reach the router must be plain.
     #[error("client id is not fit for a topic")]
     ClientId,
     /// Topics that reach the router must be plain.
     #[error("topic is not printable ASCII without wildcards")]
     Topic,
+}
+
+impl From<LinkError> for FabricError {
+    fn from(error: LinkError) -> Self {
+        Self::Gone(Box::new(error))
+    }
 }
 
 /// Publishes downlink into the router. Cheap to clone.
@@ -94,8 +100,17 @@ pub fn start() -> Result<(Fabric, Dispatcher), FabricError> {
     subscriber.subscribe(format!("{DOWNLINK}#"))?;
     subscriber.subscribe(CANARY)?;
     let (publisher, _, _) = LinkBuilder::new("fleetwire:publisher", router).build()?;
-    let fabric = Fabric { link: Arc::new(Mutex::new(publisher)) };
-    Ok((fabric.clone(), Dispatcher { link, fabric, _subscriber: subscriber }))
+    let fabric = Fabric {
+        link: Arc::new(Mutex::new(publisher)),
+    };
+    Ok((
+        fabric.clone(),
+        Dispatcher {
+            link,
+            fabric,
+            _subscriber: subscriber,
+        },
+    ))
 }
 
 impl Fabric {
@@ -115,8 +130,7 @@ impl Fabric {
     fn send(&self, topic: String, payload: Bytes) -> Result<(), FabricError> {
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
         match link.try_publish(topic, payload) {
-            Ok(_) => Ok(()),
-            Err(LinkError::TrySend(flume::TrySendError::Full(_))) => Ok(()),
+            Ok(_) | Err(LinkError::TrySend(flume::TrySendError::Full(_))) => Ok(()),
             Err(gone) => Err(gone.into()),
         }
     }
@@ -164,15 +178,24 @@ impl Dispatcher {
 }
 
 fn parse(topic: &[u8], payload: Bytes) -> Option<Downlink> {
-    let (client_id, topic) = std::str::from_utf8(topic).ok()?.strip_prefix(DOWNLINK)?.split_once('/')?;
-    Some(Downlink { client_id: client_id.to_owned(), topic: topic.to_owned(), payload })
+    let (client_id, topic) = std::str::from_utf8(topic)
+        .ok()?
+        .strip_prefix(DOWNLINK)?
+        .split_once('/')?;
+    Some(Downlink {
+        client_id: client_id.to_owned(),
+        topic: topic.to_owned(),
+        payload,
+    })
 }
 
 /// Whether rumqttd's router can take the text as part of a topic: its parser has panicked on others.
 fn plain(text: &str) -> bool {
     let length = 1..=256;
     length.contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'+' | b'#'))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !matches!(b, b'+' | b'#'))
         && !text.starts_with(['$', '/'])
 }
 
@@ -190,12 +213,16 @@ mod tests {
         let (stop, health) = (CancellationToken::new(), Health::default());
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let condition = health.condition("fabric");
-        let running = dispatcher.run(stop.clone(), condition, move |downlink| sender.send(downlink).unwrap());
+        let running = dispatcher.run(stop.clone(), condition, move |downlink| {
+            sender.send(downlink).unwrap()
+        });
         let test = async {
             // More than the router forwards in one batch before it parks the link.
             for number in 0..1000_u32 {
                 let payload = number.to_be_bytes().to_vec();
-                fabric.publish("867035046242895", "867035046242895/OUTC", payload.into()).unwrap();
+                fabric
+                    .publish("867035046242895", "867035046242895/OUTC", payload.into())
+                    .unwrap();
             }
             for number in 0..1000_u32 {
                 let downlink = receiver.recv().await.unwrap();
@@ -208,7 +235,9 @@ mod tests {
             }
             stop.cancel();
         };
-        let (ran, ()) = timeout(Duration::from_secs(20), async { tokio::join!(running, test) }).await.unwrap();
+        let (ran, ()) = timeout(Duration::from_secs(20), async { tokio::join!(running, test) })
+            .await
+            .unwrap();
         ran.unwrap();
     }
 

@@ -46,7 +46,14 @@ impl KafkaIngest {
         metrics: IngestMetrics,
     ) -> Self {
         let (raw, held) = (topics.name(Topic::Raw), topics.name(Topic::Held));
-        Self { producer, directory, origin, raw, held, metrics }
+        Self {
+            producer,
+            directory,
+            origin,
+            raw,
+            held,
+            metrics,
+        }
     }
 
     /// The producer, to flush at the end.
@@ -61,14 +68,14 @@ pub fn settle(delivery: &Delivery<'_>, receipt: Receipt, metrics: &IngestMetrics
         Ok(_) => Outcome::Stored,
         Err(err) => {
             metrics.failed(err.code());
-            Outcome::Failed(reason(err))
+            Outcome::Failed(reason(*err))
         }
     };
     receipt.complete(outcome);
 }
 
 /// What a device is told of Kafka's refusal.
-const fn reason(error: &DeliveryError) -> FailureReason {
+const fn reason(error: DeliveryError) -> FailureReason {
     match error {
         DeliveryError::TooLarge => FailureReason::Unacceptable,
         _ => FailureReason::NotStored,
@@ -87,7 +94,10 @@ impl Ingest for KafkaIngest {
             receipt.complete(Outcome::Failed(FailureReason::NotStored));
             return Ok(());
         };
-        let device = self.directory.get(&identity.device).filter(fleetwire_registry::Device::is_active);
+        let device = self
+            .directory
+            .get(&identity.device)
+            .filter(fleetwire_registry::Device::is_active);
         let topic = if device.is_some() { &self.raw } else { &self.held };
         let model = device.map(|found| found.model.id).unwrap_or_default();
         let value = self.record(session, identity, model, &publish).encode_to_vec();
@@ -101,7 +111,8 @@ impl Ingest for KafkaIngest {
         };
         match self.producer.send(record, receipt) {
             Ok(()) => {
-                self.metrics.taken(publish.qos, device.is_some(), publish.payload.len());
+                self.metrics
+                    .taken(publish.qos, device.is_some(), publish.payload.len());
                 Ok(())
             }
             Err((SendError::Full, receipt)) => Err((publish, receipt)),
@@ -127,8 +138,10 @@ impl KafkaIngest {
         model: &str,
         publish: &Publish,
     ) -> RawPublish {
-        let user_property =
-            |(name, value): (&str, &str)| UserProperty { name: name.to_owned(), value: value.to_owned() };
+        let user_property = |(name, value): (&str, &str)| UserProperty {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
         RawPublish {
             payload: publish.payload.clone(),
             topic: publish.topic.to_string(),
@@ -144,7 +157,9 @@ impl KafkaIngest {
             retain: publish.retain,
             dup: publish.dup,
             packet_id: (publish.packet_id != 0).then(|| publish.packet_id.into()),
-            received_time: Some(time::from_unix_ms(i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX))),
+            received_time: Some(time::from_unix_ms(
+                i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX),
+            )),
             frontend_id: self.origin.frontend_id.clone(),
             session_id: session.session_id.to_string(),
             session_sequence: publish.sequence,

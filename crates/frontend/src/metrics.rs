@@ -95,7 +95,7 @@ pub struct IngestMetrics(Arc<Handles>);
 
 #[derive(Debug)]
 struct Handles {
-    /// By QoS, for activated devices and for others.
+    /// By quality of service, for activated devices and for others.
     raw: [Counter; 3],
     held: [Counter; 3],
     bytes: Counter,
@@ -106,7 +106,8 @@ impl IngestMetrics {
     /// Makes the handles.
     pub fn new() -> Self {
         let publishes = |topic: &'static str| {
-            ["0", "1", "2"].map(|qos| counter!("fleetwire_frontend_publishes_total", "qos" => qos, "topic" => topic))
+            ["0", "1", "2"]
+                .map(|qos| counter!("fleetwire_frontend_publishes_total", "qos" => qos, "topic" => topic))
         };
         Self(Arc::new(Handles {
             raw: publishes("raw"),
@@ -143,19 +144,60 @@ impl Default for IngestMetrics {
 fn describe() {
     describe_gauge!("fleetwire_frontend_connections", Unit::Count, "Open connections.");
     describe_counter!("fleetwire_frontend_accepted_total", "Connections accepted.");
-    describe_counter!("fleetwire_frontend_turned_away_total", "Connections closed at once: max_connections was reached.");
-    describe_counter!("fleetwire_frontend_accept_failures_total", "Times the listener could not accept, for example for lack of file descriptors.");
-    describe_gauge!("fleetwire_frontend_sessions", Unit::Count, "Sessions whose CONNECT was accepted.");
-    describe_counter!("fleetwire_frontend_connects_total", "CONNECTs, and connections that ended before one, by result.");
-    describe_counter!("fleetwire_frontend_disconnects_total", "Sessions that ended, by reason.");
-    describe_counter!("fleetwire_frontend_subscriptions_total", "Topic filters asked for, by result.");
-    describe_counter!("fleetwire_frontend_publishes_refused_total", "Publishes to topics that the account does not allow; not stored.");
-    describe_counter!("fleetwire_frontend_publishes_unacknowledged_total", "Publishes that Kafka did not take and that were not acknowledged, by reason.");
-    describe_counter!("fleetwire_frontend_duplicates_total", "QoS 2 publishes that came again before their release; not stored twice.");
-    describe_counter!("fleetwire_frontend_ingest_full_total", "Times a session stopped being read because too much waited for Kafka.");
-    describe_counter!("fleetwire_frontend_publishes_total", "Publishes handed to Kafka's client, by QoS and topic (raw: activated devices, held: others).");
-    describe_counter!("fleetwire_frontend_publish_bytes_total", Unit::Bytes, "Payload bytes handed to Kafka's client.");
-    describe_counter!("fleetwire_frontend_delivery_failures_total", "Publishes that Kafka did not take, by code.");
+    describe_counter!(
+        "fleetwire_frontend_turned_away_total",
+        "Connections closed at once: max_connections was reached."
+    );
+    describe_counter!(
+        "fleetwire_frontend_accept_failures_total",
+        "Times the listener could not accept, for example for lack of file descriptors."
+    );
+    describe_gauge!(
+        "fleetwire_frontend_sessions",
+        Unit::Count,
+        "Sessions whose CONNECT was accepted."
+    );
+    describe_counter!(
+        "fleetwire_frontend_connects_total",
+        "CONNECTs, and connections that ended before one, by result."
+    );
+    describe_counter!(
+        "fleetwire_frontend_disconnects_total",
+        "Sessions that ended, by reason."
+    );
+    describe_counter!(
+        "fleetwire_frontend_subscriptions_total",
+        "Topic filters asked for, by result."
+    );
+    describe_counter!(
+        "fleetwire_frontend_publishes_refused_total",
+        "Publishes to topics that the account does not allow; not stored."
+    );
+    describe_counter!(
+        "fleetwire_frontend_publishes_unacknowledged_total",
+        "Publishes that Kafka did not take and that were not acknowledged, by reason."
+    );
+    describe_counter!(
+        "fleetwire_frontend_duplicates_total",
+        "QoS 2 publishes that came again before their release; not stored twice."
+    );
+    describe_counter!(
+        "fleetwire_frontend_ingest_full_total",
+        "Times a session stopped being read because too much waited for Kafka."
+    );
+    describe_counter!(
+        "fleetwire_frontend_publishes_total",
+        "Publishes handed to Kafka's client, by QoS and topic (raw: activated devices, held: others)."
+    );
+    describe_counter!(
+        "fleetwire_frontend_publish_bytes_total",
+        Unit::Bytes,
+        "Payload bytes handed to Kafka's client."
+    );
+    describe_counter!(
+        "fleetwire_frontend_delivery_failures_total",
+        "Publishes that Kafka did not take, by code."
+    );
 }
 
 /// What became of downlinks, by outcome.

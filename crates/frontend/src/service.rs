@@ -17,7 +17,7 @@ use fleetwire_service::stages::Stages;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::auth::DeviceAuthenticator;
 use crate::config::FrontendSettings;
@@ -59,27 +59,51 @@ pub struct Frontend {
 
 /// Binds the listener and adds the frontend's tasks, in two stages: sessions first, then the producer.
 pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stages) -> Result<Frontend> {
-    let Dependencies { kafka, topics, directory, accounts, origin, health, grace } = needs;
+    let Dependencies {
+        kafka,
+        topics,
+        directory,
+        accounts,
+        origin,
+        health,
+        grace,
+    } = needs;
     let metrics = IngestMetrics::new();
     let producer = Producer::new(&kafka, {
         let metrics = metrics.clone();
         move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
     })?;
-    let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
+    let ingest = Arc::new(KafkaIngest::new(
+        producer,
+        directory.clone(),
+        origin,
+        &topics,
+        metrics,
+    ));
     let parts = Parts {
-        authenticator: Arc::new(DeviceAuthenticator::new(accounts, directory, settings.unactivated)),
+        authenticator: Arc::new(DeviceAuthenticator::new(
+            accounts,
+            directory,
+            settings.unactivated,
+        )),
         ingest: Arc::clone(&ingest),
         observer: Arc::new(DoorMetrics::new()),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
     let server = Server::bind(mqtt_settings(settings, grace), parts).with_context(|| {
-        format!("MQTT address {} cannot be used; choose another with --mqtt HOST:PORT", settings.listen)
+        format!(
+            "MQTT address {} cannot be used; choose another with --mqtt HOST:PORT",
+            settings.listen
+        )
     })?;
     let address = server.local_addr().context("the MQTT address is unknown")?;
     let (fabric, dispatcher) = fabric::start()?;
 
     let stop = stages.open("sessions");
-    stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
+    stages.spawn(
+        "downlink dispatcher",
+        dispatch(dispatcher, stop.clone(), &health, server.sessions()),
+    );
     stages.spawn("MQTT listener", async move {
         server.run(stop.clone()).await;
         ensure!(stop.is_cancelled(), "the listener ended early");
@@ -126,8 +150,8 @@ fn dispatch(
     async move {
         let counting = count_outcomes(answers, &outcomes);
         // The dispatcher holds the channel's sender: when it ends, counting ends.
-        let (dispatched, ()) = tokio::join!(dispatcher.run(stop, condition, deliver), counting);
-        dispatched
+        let (result, ()) = tokio::join!(dispatcher.run(stop, condition, deliver), counting);
+        result
     }
 }
 
@@ -140,8 +164,16 @@ fn hand_over(
     outcomes: &CounterFamily,
 ) {
     let (reply, answer) = oneshot::channel();
-    let Downlink { client_id, topic, payload } = downlink;
-    let message = mqtt::Downlink { topic: topic.into(), payload, qos: QoS::AtLeastOnce };
+    let Downlink {
+        client_id,
+        topic,
+        payload,
+    } = downlink;
+    let message = mqtt::Downlink {
+        topic: topic.into(),
+        payload,
+        qos: QoS::AtLeastOnce,
+    };
     sessions.deliver(&client_id, message, reply);
     if pending.try_send(answer).is_err() {
         outcomes.increment("not_followed");
@@ -169,7 +201,6 @@ async fn watch_producer(
 ) -> Result<()> {
     let fatal = ingest.producer().fatal();
     let mut tick = interval(WATCH_EVERY);
-    let mut connected_before = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -177,18 +208,16 @@ async fn watch_producer(
             _ = tick.tick() => {}
         }
         let connected = ingest.producer().connected();
-        if connected_before.replace(connected) == Some(connected) {
-            continue;
-        }
         if connected {
             condition.ready();
-            info!("Kafka answers");
         } else {
             condition.not_ready("Kafka does not answer; publishes wait and are not acknowledged");
-            warn!("Kafka does not answer; publishes wait and are not acknowledged");
         }
     }
     let deadline = Instant::now() + grace;
     let flushed = tokio::task::spawn_blocking(move || ingest.producer().flush(deadline - Instant::now()));
-    flushed.await.context("the flush panicked")?.context("publishes were left without an acknowledgement")
+    flushed
+        .await
+        .context("the flush panicked")?
+        .context("publishes were left without an acknowledgement")
 }

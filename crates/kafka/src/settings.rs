@@ -193,7 +193,7 @@ impl ClientSettings {
         let mut config = ClientConfig::new();
         config
             .set("client.id", "fleetwire")
-            .set("statistics.interval.ms", "5000")
+            .set("statistics.interval.ms", "1000")
             // An idle broker connection that closes is no event.
             .set("log.connection.close", "false")
             .set("socket.keepalive.enable", "true")

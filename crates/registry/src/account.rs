@@ -46,10 +46,11 @@ pub struct Account {
 impl Account {
     /// Whether the password is one of the valid ones; takes the same time for any password of a length.
     pub fn accepts(&self, password: &[u8]) -> bool {
-        let matching =
-            |valid: &SecretString| bool::from(valid.expose_secret().as_bytes().ct_eq(password));
+        let matching = |valid: &SecretString| bool::from(valid.expose_secret().as_bytes().ct_eq(password));
         // Not `any`: it would stop at the first match.
-        self.passwords.iter().fold(false, |found, valid| found | matching(valid))
+        self.passwords
+            .iter()
+            .fold(false, |found, valid| found | matching(valid))
     }
 
     /// Whether the well-known password is valid.
@@ -130,7 +131,11 @@ impl Accounts {
                 (None, WellKnown::Default) => WELL_KNOWN_PASSWORD.into(),
                 (None, _) => return Err(AccountError::NoPassword { name, variable }),
             };
-            let account = Account { name: name.clone(), settings, passwords: vec![password] };
+            let account = Account {
+                name: name.clone(),
+                settings,
+                passwords: vec![password],
+            };
             if well_known == WellKnown::Refused && account.has_well_known_password() {
                 return Err(AccountError::WellKnownPassword { name, variable });
             }
@@ -152,7 +157,10 @@ impl Accounts {
 
 /// The environment variable that holds an account's password.
 pub fn password_variable(account: &str) -> String {
-    format!("FLEETWIRE_ACCOUNT_{}_PASSWORD", account.to_uppercase().replace(['-', '.'], "_"))
+    format!(
+        "FLEETWIRE_ACCOUNT_{}_PASSWORD",
+        account.to_uppercase().replace(['-', '.'], "_")
+    )
 }
 
 /// The accounts that the platform's setup pages name.
@@ -169,7 +177,10 @@ fn built_in() -> BTreeMap<String, AccountSettings> {
 fn check_topics(name: &str, settings: &AccountSettings) -> Result<(), AccountError> {
     let bad = |topic: &&String| topic.is_empty() || topic.contains(['+', '#', '\0']);
     match settings.publish.iter().chain(&settings.subscribe).find(bad) {
-        Some(topic) => Err(AccountError::Topic { name: name.to_owned(), topic: topic.clone() }),
+        Some(topic) => Err(AccountError::Topic {
+            name: name.to_owned(),
+            topic: topic.clone(),
+        }),
         None => Ok(()),
     }
 }
@@ -203,11 +214,20 @@ mod tests {
 
     #[test]
     fn production_needs_a_password_of_its_own() {
-        assert!(matches!(load(WellKnown::Refused, None), Err(AccountError::NoPassword { .. })));
+        assert!(matches!(
+            load(WellKnown::Refused, None),
+            Err(AccountError::NoPassword { .. })
+        ));
         let well_known = load(WellKnown::Refused, Some("secretword"));
         assert!(matches!(well_known, Err(AccountError::WellKnownPassword { .. })));
         assert!(load(WellKnown::Allowed, Some("secretword")).is_ok());
-        assert!(load(WellKnown::Refused, Some("other")).unwrap().get("bce_device").unwrap().accepts(b"other"));
+        assert!(
+            load(WellKnown::Refused, Some("other"))
+                .unwrap()
+                .get("bce_device")
+                .unwrap()
+                .accepts(b"other")
+        );
     }
 
     #[test]

@@ -12,8 +12,14 @@ pub(crate) struct RegistryMetrics {
 
 impl RegistryMetrics {
     pub(crate) fn new() -> Self {
-        describe_gauge!("fleetwire_registry_devices", "Devices in the registry, active or disabled.");
-        describe_counter!("fleetwire_registry_updates_total", "Records of the registry topic that were applied.");
+        describe_gauge!(
+            "fleetwire_registry_devices",
+            "Devices in the registry, active or disabled."
+        );
+        describe_counter!(
+            "fleetwire_registry_updates_total",
+            "Records of the registry topic that were applied."
+        );
         describe_counter!(
             "fleetwire_registry_unusable_records_total",
             "Records of the registry topic that could not be used; the device of such a record is not served."

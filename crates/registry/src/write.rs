@@ -43,51 +43,64 @@ pub struct Activation {
     pub name: String,
 }
 
-/// Writes activations, and waits until Kafka has all of them, at most `limit`. `by` names who did it, `now_ms` is
-/// Unix milliseconds. An earlier record of a device is replaced.
-pub fn activate(
-    client: &ClientSettings,
-    topics: &Topics,
-    activations: &[Activation],
-    by: &str,
-    now_ms: i64,
-    limit: Duration,
-) -> Result<(), WriteError> {
-    let failure = Arc::new(Mutex::new(None));
-    let producer = Producer::new(client, {
-        let failure = Arc::clone(&failure);
-        move |delivery, ()| {
-            if let Err(err) = delivery.outcome {
-                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(err);
+/// Writes to the registry topic of one deployment.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    /// How Kafka is reached.
+    pub client: &'a ClientSettings,
+    /// Names of the topics.
+    pub topics: &'a Topics,
+    /// Who writes, for example "cli:anna".
+    pub by: &'a str,
+    /// How long a call may wait for Kafka.
+    pub limit: Duration,
+}
+
+impl Writer<'_> {
+    /// Writes activations, made at `now_ms` (Unix milliseconds), and waits until Kafka has all of them. An earlier
+    /// record of a device is replaced.
+    pub fn activate(&self, activations: &[Activation], now_ms: i64) -> Result<(), WriteError> {
+        let failure = Arc::new(Mutex::new(None));
+        let producer = Producer::new(self.client, {
+            let failure = Arc::clone(&failure);
+            move |delivery, ()| {
+                if let Err(err) = delivery.outcome {
+                    failure
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .get_or_insert(err);
+                }
             }
+        })?;
+        let topic = self.topics.name(Topic::Devices);
+        for activation in activations {
+            let value = Device {
+                device_id: activation.device.to_string(),
+                model: activation.model.id.to_owned(),
+                status: DeviceStatus::Active.into(),
+                name: activation.name.clone(),
+                revision: 1,
+                created_time: Some(time::from_unix_ms(now_ms)),
+                updated_time: Some(time::from_unix_ms(now_ms)),
+                updated_by: self.by.to_owned(),
+                ..Device::default()
+            }
+            .encode_to_vec();
+            let record = Record {
+                topic: &topic,
+                key: Some(activation.device.as_str().as_bytes()),
+                payload: Some(&value),
+                ..Record::default()
+            };
+            send(&producer, record, self.limit).map_err(|source| WriteError::Send {
+                device: activation.device.clone(),
+                source,
+            })?;
         }
-    })?;
-    let topic = topics.name(Topic::Devices);
-    for activation in activations {
-        let value = Device {
-            device_id: activation.device.to_string(),
-            model: activation.model.id.to_owned(),
-            status: DeviceStatus::Active.into(),
-            name: activation.name.clone(),
-            revision: 1,
-            created_time: Some(time::from_unix_ms(now_ms)),
-            updated_time: Some(time::from_unix_ms(now_ms)),
-            updated_by: by.to_owned(),
-            ..Device::default()
-        }
-        .encode_to_vec();
-        let record = Record {
-            topic: &topic,
-            key: Some(activation.device.as_str().as_bytes()),
-            payload: Some(&value),
-            ..Record::default()
-        };
-        send(&producer, record, limit)
-            .map_err(|source| WriteError::Send { device: activation.device.clone(), source })?;
+        producer.flush(self.limit)?;
+        let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(()), |err| Err(WriteError::Delivery(err)))
     }
-    producer.flush(limit)?;
-    let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-    failure.map_or(Ok(()), |err| Err(WriteError::Delivery(err)))
 }
 
 /// Hands a record over; when there is no room, waits for what is in flight.

@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use crate::health::Health;
 
@@ -32,6 +33,7 @@ impl Admin {
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("admin address {address} cannot be used; choose another with --admin HOST:PORT")
         })?;
+        info!(address = %listener.local_addr()?, "admin HTTP is served");
         let router = Router::new()
             .route("/", get(|| async { INDEX }))
             .route("/livez", get(|| async { "ok\n" }))

@@ -71,10 +71,22 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<Exit> {
         let stop = CancellationToken::new();
         let reading = {
             let (stop, target) = (stop.clone(), args.target.resolve()?);
-            let view = View { json: args.json, device: args.device.clone(), left: args.count };
+            let view = View {
+                json: args.json,
+                device: args.device.clone(),
+                left: args.count,
+            };
             let (what, idle) = (args.what, args.idle_timeout);
-            let start = if args.from_beginning { Start::Beginning } else { Start::End };
-            let options = ReaderOptions { start, missing: MissingTopic::Fail, ready_timeout: PATIENCE };
+            let start = if args.from_beginning {
+                Start::Beginning
+            } else {
+                Start::End
+            };
+            let options = ReaderOptions {
+                start,
+                missing: MissingTopic::Fail,
+                ready_timeout: PATIENCE,
+            };
             move || -> Result<()> {
                 let topic = target.topics.name(what.topic());
                 let reader = Reader::new(&target.client, &topic, options, &stop)?;
@@ -128,7 +140,7 @@ impl View {
         let mut last = Instant::now();
         let mut result = Ok(());
         reader.run(stop, |event| {
-            let step = match event {
+            let outcome = match event {
                 Event::Record(record) => {
                     last = Instant::now();
                     self.print::<M>(record.payload().unwrap_or_default(), &writer, &mut out)
@@ -140,10 +152,10 @@ impl View {
                 // What was printed shows at the latest when there is nothing more.
                 Event::Idle => out.flush().map_err(Into::into),
             };
-            match step {
+            match outcome {
                 Ok(()) if self.left != Some(0) => ControlFlow::Continue(()),
-                step => {
-                    result = step;
+                failed => {
+                    result = failed;
                     ControlFlow::Break(())
                 }
             }
@@ -160,7 +172,11 @@ impl View {
             Ok(record) => record,
             Err(err) => bail!("a record of the topic is no {}: {err}", M::NAME),
         };
-        if self.device.as_ref().is_some_and(|wanted| wanted != record.device()) {
+        if self
+            .device
+            .as_ref()
+            .is_some_and(|wanted| wanted != record.device())
+        {
             return Ok(());
         }
         if self.json {

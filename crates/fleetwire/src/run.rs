@@ -1,0 +1,183 @@
+//! `fleetwire run`: the whole pipeline in one process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use fleetwire_kafka::{ClientSettings, EmbeddedLog, TopicAdmin, TopicReport, TopicSettings};
+use fleetwire_model::{Imei, Topics};
+use fleetwire_registry::Catalogue;
+use fleetwire_registry::account::WellKnown;
+use fleetwire_registry::write::{Activation, Writer};
+use fleetwire_service::admin::Admin;
+use fleetwire_service::clock;
+use fleetwire_service::exit::Exit;
+
+use crate::banner::{self, Running};
+use crate::config::{self, RunConfig, ServiceFlags, set};
+use crate::process;
+use crate::runfile::{self, DataDir, RunFile};
+use crate::service::{Parts, accounts, start_process};
+
+/// How long Kafka may take to answer at the start.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The devices of the published samples, so that those can be sent at once (docs/protocols/iotm.md).
+const SAMPLE_DEVICES: [&str; 4] = [
+    "867035046242895",
+    "865209039554705",
+    "869595061374194",
+    "869595060875258",
+];
+
+/// Frontend, decoder, admin HTTP and an embedded log in one process, for a laptop, a demonstration, a test.
+///
+/// The embedded log keeps nothing after it stops but the device registry, which is put back at the next
+/// start. With --kafka the same pipeline runs on an Apache Kafka.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    flags: ServiceFlags,
+    /// Where devices connect [default: 127.0.0.1:1883]; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_MQTT")]
+    mqtt: Option<SocketAddr>,
+    /// Where the registry and the run file are kept [default: ~/.local/state/fleetwire]
+    #[arg(long, value_name = "DIR", env = "FLEETWIRE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
+    let config = config(args)?;
+    let accounts = accounts(&config.accounts, WellKnown::Default)?;
+    let topics = config.kafka.topics()?;
+    let metrics = start_process(&config.process)?;
+    let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
+    process::block_on(async {
+        let log = Log::open(&config, &topics, &data_dir)?;
+        let client = log.client(&config)?;
+        activate_samples(&client, &topics)?;
+
+        let mut parts = Parts::new(&config.process, client.clone(), topics.clone());
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let registry = parts.registry();
+        let frontend = parts.add_frontend(&config.frontend, accounts.clone(), &registry)?;
+        parts.add_decoder(&config.decoder, &registry)?;
+        let admin_address = admin.address()?;
+        parts.add_last(registry, admin);
+        log.add_to(&mut parts);
+
+        data_dir.publish(&RunFile {
+            pid: std::process::id(),
+            mqtt: frontend.address,
+            admin: admin_address,
+            kafka: client.brokers.clone(),
+            embedded: config.kafka.brokers.is_empty(),
+            topic_prefix: topics.prefix().to_owned(),
+        })?;
+        print(&banner::text(&Running {
+            mqtt: frontend.address,
+            admin: admin_address,
+            kafka: &client.brokers,
+            embedded: config.kafka.brokers.is_empty(),
+            accounts: &accounts,
+            demo_device: SAMPLE_DEVICES.first().copied(),
+        }));
+        process::serve(parts.stages, config.process.grace).await
+    })
+}
+
+/// The file, the flags over it, and what differs on a laptop: loopback only, and no chatter below the banner.
+fn config(args: &RunArgs) -> Result<RunConfig> {
+    let mut config: RunConfig = config::load(args.flags.config.as_deref())?;
+    if args.flags.config.is_none() {
+        config.process.admin.set_ip([127, 0, 0, 1].into());
+        config.frontend.listen.set_ip([127, 0, 0, 1].into());
+        "warn".clone_into(&mut config.process.log);
+    }
+    args.flags.apply(&mut config.process, &mut config.kafka);
+    set(&mut config.frontend.listen, args.mqtt.as_ref());
+    Ok(config)
+}
+
+/// The log below the pipeline.
+#[derive(Debug)]
+enum Log {
+    /// In this process.
+    Embedded(EmbeddedLog),
+    /// Somewhere else.
+    Kafka,
+}
+
+impl Log {
+    fn open(config: &RunConfig, topics: &Topics, data_dir: &DataDir) -> Result<Self> {
+        if config.kafka.brokers.is_empty() {
+            let log =
+                EmbeddedLog::start(topics, data_dir.path()).context("the embedded log could not start")?;
+            return Ok(Self::Embedded(log));
+        }
+        let admin = TopicAdmin::new(&config.kafka.client()?, topics.clone(), TopicSettings::default())?;
+        let reports = admin.apply(PATIENCE)?;
+        if let Some(broken) = reports
+            .iter()
+            .find(|report| TopicReport::breaks_an_invariant(report))
+        {
+            anyhow::bail!(
+                "topic {} would break an invariant; see `fleetwire topics check`",
+                broken.name
+            );
+        }
+        Ok(Self::Kafka)
+    }
+
+    fn client(&self, config: &RunConfig) -> Result<ClientSettings> {
+        let Self::Embedded(log) = self else {
+            return config.kafka.client();
+        };
+        let mut kafka = config.kafka.clone();
+        kafka.brokers = log.bootstrap().to_owned();
+        for (key, value) in log.properties() {
+            kafka.properties.entry(key).or_insert(value);
+        }
+        kafka.client()
+    }
+
+    /// The embedded log stops last, so that everything before it can finish.
+    fn add_to(self, parts: &mut Parts) {
+        if let Self::Embedded(log) = self {
+            let stop = parts.stages.open("embedded log");
+            parts
+                .stages
+                .spawn_blocking("embedded log", move || Ok(log.keep(&stop)?));
+        }
+    }
+}
+
+/// Activates the devices of the published samples.
+fn activate_samples(client: &ClientSettings, topics: &Topics) -> Result<()> {
+    let model = Catalogue
+        .get(Catalogue::DEFAULT)
+        .context("the catalogue lacks its default model")?;
+    let samples = SAMPLE_DEVICES.iter().filter_map(|text| text.parse::<Imei>().ok());
+    let activations: Vec<_> = samples
+        .map(|imei| Activation {
+            device: imei.into(),
+            model,
+            name: "published sample".to_owned(),
+        })
+        .collect();
+    Writer {
+        client,
+        topics,
+        by: "fleetwire run",
+        limit: PATIENCE,
+    }
+    .activate(&activations, clock::unix_ms())
+    .context("the sample devices could not be activated")
+}
+
+#[expect(clippy::print_stdout, reason = "the banner is what the command shows")]
+fn print(banner: &str) {
+    println!("{banner}");
+}
