@@ -1,0 +1,15 @@
+//! The real binary, real clients, a real Apache Kafka: what a user sees.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod apache;
+mod bad_input;
+mod command_line;
+mod embedded;
+mod faults;
+mod support;
