@@ -32,21 +32,38 @@ fn fill(topic: &str, numbers: std::ops::Range<u64>) {
     producer.flush(LIMIT).unwrap();
 }
 
-/// What the group has committed, partition by partition; nothing is 0.
-fn committed(group: &str, topic: &str, partitions: i32) -> Vec<i64> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &settings().brokers)
-        .set("group.id", group)
-        .create()
-        .unwrap();
-    let mut list = TopicPartitionList::new();
-    list.add_partition_range(topic, 0, partitions - 1);
-    let offsets = consumer.committed_offsets(list, LIMIT).unwrap();
-    let known = |partition| match offsets.find_partition(topic, partition).unwrap().offset() {
-        Offset::Offset(offset) => offset,
-        _ => 0,
-    };
-    (0..partitions).map(known).collect()
+/// Asks what a group has committed. One client for a test: making and dropping one takes seconds.
+struct Committed {
+    client: BaseConsumer,
+    topic: String,
+    partitions: i32,
+}
+
+impl Committed {
+    fn of(group: &str, topic: &str, partitions: i32) -> Self {
+        let client = ClientConfig::new()
+            .set("bootstrap.servers", &settings().brokers)
+            .set("group.id", group)
+            .create()
+            .unwrap();
+        Self {
+            client,
+            topic: topic.to_owned(),
+            partitions,
+        }
+    }
+
+    /// Partition by partition; nothing is 0.
+    fn offsets(&self) -> Vec<i64> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(&self.topic, 0, self.partitions - 1);
+        let offsets = self.client.committed_offsets(list, LIMIT).unwrap();
+        let known = |partition| match offsets.find_partition(&self.topic, partition).unwrap().offset() {
+            Offset::Offset(offset) => offset,
+            _ => 0,
+        };
+        (0..self.partitions).map(known).collect()
+    }
 }
 
 /// A member on its own thread; what `handle` does with each record is the test's.
@@ -68,6 +85,10 @@ impl Member {
         settings
             .properties
             .insert("partition.assignment.strategy".into(), strategy.into());
+        // A member hears of a rebalance with its next heartbeat.
+        settings
+            .properties
+            .insert("heartbeat.interval.ms".into(), "200".into());
         let consumer = Consumer::new(&settings, group, &[topic], options).unwrap();
         let (monitor, stop) = (consumer.monitor(), CancellationToken::new());
         let token = stop.clone();
@@ -103,6 +124,7 @@ fn quick() -> ConsumerOptions {
 #[test]
 fn only_what_is_done_below_the_first_undone_is_committed() {
     let (topic, group) = (topic(1), unique("group"));
+    let committed = Committed::of(&group, &topic, 1);
     fill(&topic, 0..10);
     let held: Arc<Mutex<BTreeMap<u64, Done>>> = Arc::default();
     let sink = Arc::clone(&held);
@@ -123,24 +145,21 @@ fn only_what_is_done_below_the_first_undone_is_committed() {
         }
     };
     complete(&[9, 5, 1, 0]);
-    eventually("the first two are committed", || {
-        committed(&group, &topic, 1) == [2]
-    });
+    eventually("the first two are committed", || committed.offsets() == [2]);
     complete(&[3, 4, 2]);
-    eventually("the first six are committed", || {
-        committed(&group, &topic, 1) == [6]
-    });
+    eventually("the first six are committed", || committed.offsets() == [6]);
     assert_eq!(member.monitor.health().in_flight, 3);
     // The stop waits for the rest, which other threads complete meanwhile.
     member.stop.cancel();
     complete(&[6, 7, 8]);
     member.stop().unwrap();
-    assert_eq!(committed(&group, &topic, 1), [10]);
+    assert_eq!(committed.offsets(), [10]);
 }
 
 #[test]
 fn a_stop_does_not_wait_for_ever_and_repeats_the_rest() {
     let (topic, group) = (topic(1), unique("group"));
+    let committed = Committed::of(&group, &topic, 1);
     fill(&topic, 0..4);
     let held: Arc<Mutex<Vec<Done>>> = Arc::default();
     let sink = Arc::clone(&held);
@@ -160,7 +179,7 @@ fn a_stop_does_not_wait_for_ever_and_repeats_the_rest() {
     );
     eventually("the third is held", || held.lock().unwrap().len() == 1);
     member.stop().unwrap();
-    assert_eq!(committed(&group, &topic, 1), [2]);
+    assert_eq!(committed.offsets(), [2]);
     let again: Arc<Mutex<Vec<u64>>> = Arc::default();
     let sink = Arc::clone(&again);
     let member = Member::start(&group, &topic, quick(), "range", move |number, done| {
@@ -174,17 +193,19 @@ fn a_stop_does_not_wait_for_ever_and_repeats_the_rest() {
 #[test]
 fn a_dropped_token_ends_the_consumer() {
     let (topic, group) = (topic(1), unique("group"));
+    let committed = Committed::of(&group, &topic, 1);
     fill(&topic, 0..2);
     let member = Member::start(&group, &topic, quick(), "cooperative-sticky", |number, done| {
         if number == 1 { drop(done) } else { done.complete() }
     });
     assert_eq!(member.thread.join().unwrap(), Err(RunError::Abandoned(1)));
-    assert_eq!(committed(&group, &topic, 1), [1]);
+    assert_eq!(committed.offsets(), [1]);
 }
 
 #[test]
 fn too_much_unfinished_holds_back_and_goes_on_later() {
     let (topic, group) = (topic(4), unique("group"));
+    let committed = Committed::of(&group, &topic, 4);
     fill(&topic, 0..1000);
     let held: Arc<Mutex<Vec<Done>>> = Arc::default();
     let seen: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
@@ -208,10 +229,10 @@ fn too_much_unfinished_holds_back_and_goes_on_later() {
         let batch = std::mem::take(&mut *held.lock().unwrap());
         assert!(batch.len() <= 10, "{} are unfinished", batch.len());
         batch.into_iter().for_each(Done::complete);
-        seen.lock().unwrap().len() == 1000
+        seen.lock().unwrap().len() == 1000 && member.monitor.health().in_flight == 0
     });
     member.stop().unwrap();
-    assert_eq!(committed(&group, &topic, 4).iter().sum::<i64>(), 1000);
+    assert_eq!(committed.offsets().iter().sum::<i64>(), 1000);
 }
 
 #[test]
@@ -225,6 +246,7 @@ fn a_rebalance_under_load_loses_nothing_and_repeats_nothing_done() {
 fn rebalance(strategy: &str) {
     const PARTITIONS: i32 = 6;
     let (topic, group) = (topic(PARTITIONS), unique("group"));
+    let committed = Committed::of(&group, &topic, PARTITIONS);
     let seen: Arc<Mutex<BTreeMap<u64, u32>>> = Arc::default();
     let member = || {
         let seen = Arc::clone(&seen);
@@ -257,7 +279,7 @@ fn rebalance(strategy: &str) {
     let repeated = seen.lock().unwrap().values().filter(|count| **count > 1).count();
     // A hand-over waits for what is in flight and commits it, so nothing comes twice.
     assert_eq!(repeated, 0, "{strategy}");
-    assert_eq!(committed(&group, &topic, PARTITIONS).iter().sum::<i64>(), 20_000);
+    assert_eq!(committed.offsets().iter().sum::<i64>(), 20_000);
 }
 
 #[test]
