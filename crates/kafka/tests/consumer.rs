@@ -295,9 +295,9 @@ fn the_lag_is_known() {
         "cooperative-sticky",
         move |number, done| {
             if number < 5 {
-                done.complete()
+                done.complete();
             } else {
-                sink.lock().unwrap().push(done)
+                sink.lock().unwrap().push(done);
             }
         },
     );

@@ -132,7 +132,7 @@ fn java_and_we_agree_on_the_partition() {
 #[test]
 fn an_unknown_topic_and_a_large_record_have_outcomes() {
     let mut settings = settings();
-    settings.producer.delivery_timeout = Duration::from_secs(60);
+    settings.producer.delivery_timeout = Duration::from_mins(1);
     settings
         .properties
         .insert("topic.metadata.propagation.max.ms".into(), "500".into());
@@ -182,7 +182,7 @@ fn what_is_in_flight_when_the_producer_goes_comes_back() {
 #[test]
 fn a_panic_in_the_handler_is_fatal_not_silent() {
     let topic = topic(1);
-    let producer = Producer::new(&settings(), |_, _: ()| panic!("a defect of the service")).unwrap();
+    let producer = Producer::new(&settings(), |_, (): ()| panic!("a defect of the service")).unwrap();
     producer.send(record(&topic, "k"), ()).unwrap();
     let fatal = producer.fatal();
     block_on(async { tokio::time::timeout(LIMIT, fatal.cancelled()).await }).unwrap();

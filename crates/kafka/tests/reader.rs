@@ -1,5 +1,5 @@
 //! The reader against the real Kafka: it says once that it has caught up, whatever the topic looks like.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

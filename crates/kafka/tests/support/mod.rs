@@ -42,14 +42,15 @@ pub(crate) fn topic_at(bootstrap: &str, partitions: i32, configs: &[(&str, &str)
         .operation_timeout(Some(LIMIT))
         .request_timeout(Some(LIMIT));
     let created = block_on(admin.create_topics([&new], &options)).unwrap();
-    created[0].as_ref().unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
     eventually("the topic has leaders", || {
         let metadata = admin
             .inner()
             .fetch_metadata(Some(&name), Duration::from_secs(5))
             .unwrap();
-        let topic = &metadata.topics()[0];
-        topic.error().is_none() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+        metadata.topics().iter().all(|topic| {
+            topic.error().is_none() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+        })
     });
     name
 }
