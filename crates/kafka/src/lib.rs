@@ -5,7 +5,7 @@
 
 mod client;
 mod consumer;
-
+mod embedded;
 mod error;
 mod message;
 mod metrics;
@@ -16,6 +16,7 @@ mod topics;
 mod wait;
 
 pub use consumer::{Consumer, ConsumerOptions, Done, Health, Monitor, PartitionLag, RunError, Start};
+pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};
 pub use message::Message;
 pub use producer::{Delivered, Delivery, Producer, Record};

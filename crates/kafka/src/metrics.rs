@@ -111,6 +111,38 @@ pub(crate) struct ConsumerMetrics {
 
 impl ConsumerMetrics {
     pub(crate) fn register() -> Self {
+        Self::describe();
+        let error = |code: &'static str| {
+            (
+                code,
+                counter!("fleetwire_kafka_consumer_errors_total", "kind" => code),
+            )
+        };
+        let rebalance = |kind: &'static str| counter!("fleetwire_kafka_rebalances_total", "kind" => kind);
+        Self {
+            records: counter!("fleetwire_kafka_consumed_records_total"),
+            in_flight_records: gauge!("fleetwire_kafka_unfinished_records"),
+            commits: counter!("fleetwire_kafka_commits_total", "outcome" => "ok"),
+            commit_failures: counter!("fleetwire_kafka_commits_total", "outcome" => "failed"),
+            assigned: rebalance("assigned"),
+            revoked: rebalance("revoked"),
+            lost: rebalance("lost"),
+            partitions: gauge!("fleetwire_kafka_assigned_partitions"),
+            abandoned: counter!("fleetwire_kafka_abandoned_records_total"),
+            pauses: counter!("fleetwire_kafka_pauses_total"),
+            broker_rtt_seconds: gauge!("fleetwire_kafka_broker_rtt_seconds", "client" => "consumer"),
+            errors: [
+                error("unreachable"),
+                error("auth"),
+                error("unknown_topic"),
+                error("poll_exceeded"),
+                error("offset_out_of_range"),
+                error("other"),
+            ],
+        }
+    }
+
+    fn describe() {
         describe_counter!(
             "fleetwire_kafka_consumed_records_total",
             "Records handed to the service"
@@ -144,34 +176,6 @@ impl ConsumerMetrics {
             "fleetwire_kafka_lag_records",
             "Records behind the end of a partition, by commit mark"
         );
-        let error = |code: &'static str| {
-            (
-                code,
-                counter!("fleetwire_kafka_consumer_errors_total", "kind" => code),
-            )
-        };
-        let rebalance = |kind: &'static str| counter!("fleetwire_kafka_rebalances_total", "kind" => kind);
-        Self {
-            records: counter!("fleetwire_kafka_consumed_records_total"),
-            in_flight_records: gauge!("fleetwire_kafka_unfinished_records"),
-            commits: counter!("fleetwire_kafka_commits_total", "outcome" => "ok"),
-            commit_failures: counter!("fleetwire_kafka_commits_total", "outcome" => "failed"),
-            assigned: rebalance("assigned"),
-            revoked: rebalance("revoked"),
-            lost: rebalance("lost"),
-            partitions: gauge!("fleetwire_kafka_assigned_partitions"),
-            abandoned: counter!("fleetwire_kafka_abandoned_records_total"),
-            pauses: counter!("fleetwire_kafka_pauses_total"),
-            broker_rtt_seconds: gauge!("fleetwire_kafka_broker_rtt_seconds", "client" => "consumer"),
-            errors: [
-                error("unreachable"),
-                error("auth"),
-                error("unknown_topic"),
-                error("poll_exceeded"),
-                error("offset_out_of_range"),
-                error("other"),
-            ],
-        }
     }
 
     pub(crate) fn error(&self, code: &'static str) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 use serde::Deserialize;
@@ -191,6 +192,13 @@ impl ClientSettings {
 
     fn base_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
+        // rdkafka would ask the `log` crate, which nobody sets up here; tracing's own filter decides.
+        let debug = self.properties.contains_key("debug");
+        config.set_log_level(if debug {
+            RDKafkaLogLevel::Debug
+        } else {
+            RDKafkaLogLevel::Info
+        });
         config
             .set("client.id", "fleetwire")
             .set("statistics.interval.ms", "1000")

@@ -11,26 +11,26 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
 /// How long a failure takes; a passing test never waits for it.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 /// A name no other test or run uses.
-pub fn unique(word: &str) -> String {
+pub(crate) fn unique(word: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     format!("{word}-{}-{next}-{since}", std::process::id())
 }
 
-pub fn settings() -> ClientSettings {
+pub(crate) fn settings() -> ClientSettings {
     ClientSettings::new(TestKafka::shared().unwrap().bootstrap())
 }
 
 /// Creates a topic with one replica.
-pub fn topic(partitions: i32) -> String {
+pub(crate) fn topic(partitions: i32) -> String {
     topic_at(TestKafka::shared().unwrap().bootstrap(), partitions, &[])
 }
 
-pub fn topic_at(bootstrap: &str, partitions: i32, configs: &[(&str, &str)]) -> String {
+pub(crate) fn topic_at(bootstrap: &str, partitions: i32, configs: &[(&str, &str)]) -> String {
     let name = unique("topic");
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
@@ -42,19 +42,20 @@ pub fn topic_at(bootstrap: &str, partitions: i32, configs: &[(&str, &str)]) -> S
         .operation_timeout(Some(LIMIT))
         .request_timeout(Some(LIMIT));
     let created = block_on(admin.create_topics([&new], &options)).unwrap();
-    created[0].as_ref().unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
     eventually("the topic has leaders", || {
         let metadata = admin
             .inner()
             .fetch_metadata(Some(&name), Duration::from_secs(5))
             .unwrap();
-        let topic = &metadata.topics()[0];
-        topic.error().is_none() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+        metadata.topics().iter().all(|topic| {
+            topic.error().is_none() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+        })
     });
     name
 }
 
-pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: std::future::Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -63,7 +64,7 @@ pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
 }
 
 /// Waits for a condition.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + LIMIT;
     while !holds() {
         assert!(Instant::now() < deadline, "never: {what}");
