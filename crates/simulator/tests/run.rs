@@ -215,9 +215,11 @@ async fn a_server_that_acknowledges_nothing_gets_no_more_than_the_window() {
     };
     let mut server = JoinSet::new();
     let (address, clients) = listen(manners, &mut server).await;
+    let mut settings = settings(address.port());
+    settings.grace = Duration::from_millis(50);
     let (stop, stats) = (CancellationToken::new(), Arc::new(Stats::new()));
     let mut running = JoinSet::new();
-    running.spawn(run(settings(address.port()), stop.clone(), Arc::clone(&stats)));
+    running.spawn(run(settings, stop.clone(), Arc::clone(&stats)));
     let full = async {
         while clients
             .lock()
