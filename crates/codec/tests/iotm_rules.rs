@@ -430,3 +430,25 @@ fn verified_sensors_fill_their_fields() {
     let names: Vec<_> = full.attributes.keys().map(String::as_str).collect();
     assert_eq!(names, ["cargo_weight_kg", "door_rear_right", "gsm_jamming"]);
 }
+
+#[test]
+fn a_buffer_that_is_used_again_holds_nothing_of_before() {
+    let full = [
+        (0x0010, Value::Bool(true)),
+        (0x5000, Value::Unsigned(7)),
+        (0x2005, Value::Unsigned(60)),
+        (0xD000, Value::Gps(GPS)),
+    ];
+    let full = Payload::new().telemetry(1, &full).unwrap().finish();
+    let empty = Payload::new().telemetry(2, &[]).unwrap().finish();
+    let mut out = Decoded::default();
+    Protocol::Iotm
+        .decode(&full, &Options::default(), &mut out)
+        .unwrap();
+    out.clear();
+    assert_eq!(out, Decoded::default());
+    Protocol::Iotm
+        .decode(&empty, &Options::default(), &mut out)
+        .unwrap();
+    assert_eq!(out, decoded(&empty, &Options::default()).unwrap());
+}

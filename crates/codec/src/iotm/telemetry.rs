@@ -12,10 +12,14 @@ use crate::{IgnitionRule, Options, SensorId};
 /// Attribute with the bytes of a record from its first unreadable item to its end.
 const UNDECODED: &str = "undecoded";
 
-/// The event of a record's body; `None` if it is too short to hold a time.
-pub(super) fn decode(body: &[u8], options: &Options) -> Option<Box<PositionEvent>> {
+/// The event of a record's body, in an empty one; `None` if it is too short to hold a time.
+pub(super) fn decode(
+    body: &[u8],
+    options: &Options,
+    blank: Box<PositionEvent>,
+) -> Option<Box<PositionEvent>> {
     let (time, mut items) = body.split_first_chunk()?;
-    let mut record = Telemetry::new(options);
+    let mut record = Telemetry::new(options, blank);
     record.event.device_time = Some(event::seconds(*time));
     while !items.is_empty() {
         let Some((id, value, rest)) = take_item(items) else {
@@ -45,10 +49,10 @@ struct Telemetry<'a> {
 }
 
 impl<'a> Telemetry<'a> {
-    fn new(options: &'a Options) -> Self {
+    fn new(options: &'a Options, event: Box<PositionEvent>) -> Self {
         Self {
             options,
-            event: Box::default(),
+            event,
             gps: None,
             speed: None,
             course: None,
