@@ -16,6 +16,7 @@ pub struct Decoded {
     /// Records that are no event of the device, in the order of the payload.
     pub skipped: Vec<Skipped>,
     /// Events to use again, empty but for their room.
+    #[expect(clippy::vec_box, reason = "they leave as the boxes that they came as")]
     spare: Vec<Box<PositionEvent>>,
 }
 
