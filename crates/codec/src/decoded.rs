@@ -4,23 +4,49 @@ use std::ops::Range;
 
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{DeviceEvent, PositionEvent};
+use prost::Message;
 
 /// What one payload held. A worker keeps one and clears it between payloads.
 ///
 /// A payload that ends in an error leaves it as it was.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone)]
 pub struct Decoded {
     /// Records that became events, in the order of the payload.
     pub records: Vec<Record>,
     /// Records that are no event of the device, in the order of the payload.
     pub skipped: Vec<Skipped>,
+    /// Events to use again, empty but for their room.
+    #[expect(clippy::vec_box, reason = "they leave as the boxes that they came as")]
+    spare: Vec<Box<PositionEvent>>,
 }
 
+/// Events kept for use again: the records of a large payload, in about 64 kB.
+const MAX_SPARE: usize = 64;
+
 impl Decoded {
-    /// Forgets what it holds and keeps the room for more.
+    /// Forgets what it holds and keeps the room for more, that of events which are still in it included.
     pub fn clear(&mut self) {
-        self.records.clear();
         self.skipped.clear();
+        for record in self.records.drain(..) {
+            if let Body::Position(mut event) = record.body
+                && self.spare.len() < MAX_SPARE
+            {
+                event.clear();
+                self.spare.push(event);
+            }
+        }
+    }
+
+    /// An empty event.
+    pub(crate) fn blank_position(&mut self) -> Box<PositionEvent> {
+        self.spare.pop().unwrap_or_default()
+    }
+}
+
+/// Equal if they hold the same, whatever room they keep.
+impl PartialEq for Decoded {
+    fn eq(&self, other: &Self) -> bool {
+        self.records == other.records && self.skipped == other.skipped
     }
 }
 

@@ -76,9 +76,11 @@ impl Device {
         let mut rng = StdRng::seed_from_u64(settings.seed ^ stream);
         let start = settings.start.duration_since(UNIX_EPOCH).unwrap_or_default();
         let start_s = u32::try_from(start.as_secs()).unwrap_or(u32::MAX);
-        let memory_s = match settings.is_closed_loop() {
-            true => BACKLOG_S,
-            false => u32::try_from(settings.interval.as_secs()).unwrap_or(BACKLOG_S),
+        let interval_s = u32::try_from(settings.interval.as_secs()).unwrap_or(BACKLOG_S);
+        let memory_s = if settings.is_closed_loop() {
+            BACKLOG_S
+        } else {
+            interval_s
         };
         let journey = Journey::new(&mut rng);
         Some(Self {

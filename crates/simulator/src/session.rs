@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rumqttc::{
     AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, MqttOptions,
-    Outgoing, QoS, StateError, SubscribeReasonCode,
+    Outgoing, QoS, StateError, SubscribeReasonCode, mqttbytes,
 };
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -27,8 +27,8 @@ const MAX_FAILURES: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a device waits for its last PUBACKs when it is told to stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// The largest packet, bytes: a message of 200 records is below it.
 const MAX_PACKET: usize = 256 * 1024;
 
@@ -130,7 +130,7 @@ impl<'a> Client<'a> {
                     tokio::select! {
                         event = &mut poll => break Some(event),
                         () = self.run.stop.cancelled(), if self.deadline.is_none() => {
-                            self.deadline = Some(Instant::now() + GRACE);
+                            self.deadline = Some(Instant::now() + self.run.settings.grace);
                             if !self.is_connected {
                                 return End::Done;
                             }
@@ -284,9 +284,11 @@ impl<'a> Client<'a> {
             | ConnectionError::FlushTimeout
             | ConnectionError::MqttState(StateError::AwaitPingResp) => End::Lost(Failure::Timeout),
             ConnectionError::Io(_)
-            | ConnectionError::MqttState(StateError::Io(_) | StateError::ConnectionAborted) => {
-                End::Lost(Failure::Network)
-            }
+            | ConnectionError::MqttState(
+                StateError::Io(_)
+                | StateError::ConnectionAborted
+                | StateError::Deserialization(mqttbytes::Error::Io(_)),
+            ) => End::Lost(Failure::Network),
             _ => End::Lost(Failure::Protocol),
         }
     }
@@ -305,7 +307,7 @@ async fn disconnect(client: &AsyncClient, events: &mut EventLoop) -> End {
         ) {}
     };
     if client.try_disconnect().is_ok() {
-        tokio::time::timeout(GRACE, farewell).await.unwrap_or_default();
+        tokio::time::timeout(FAREWELL, farewell).await.unwrap_or_default();
     }
     End::Done
 }

@@ -39,6 +39,8 @@ pub struct Settings {
     pub duration: Option<Duration>,
     /// Messages a second of the whole fleet at most.
     pub rate: Option<f64>,
+    /// How long a device that is stopped waits for the PUBACKs that are still out.
+    pub grace: Duration,
     /// Equal seeds give equal journeys.
     pub seed: u64,
     /// Time of the first records, by the devices' clocks. The caller's clock, so that a run can be repeated
@@ -64,6 +66,7 @@ impl Settings {
             messages: None,
             duration: None,
             rate: None,
+            grace: Duration::from_secs(5),
             seed: 1,
             start,
         }

@@ -22,8 +22,9 @@ static OPTIONS: LazyLock<[Options; 2]> = LazyLock::new(|| {
 });
 
 fuzz_target!(|payload: &[u8]| {
+    let mut out = Decoded::default();
     for options in OPTIONS.iter() {
-        let mut out = Decoded::default();
+        out.clear();
         let outcome = Protocol::Iotm.decode(payload, options, &mut out);
         assert!(outcome.is_ok() || out == Decoded::default());
         for record in &out.records {

@@ -52,7 +52,7 @@ pub fn decode(payload: &[u8], options: &Options, out: &mut Decoded) -> Result<()
                 device = imei(&record);
                 continue;
             }
-            TELEMETRY => telemetry::decode(record.body, options).map(|event| Body::Position(Box::new(event))),
+            TELEMETRY => telemetry::decode(record.body, options, out.blank_position()).map(Body::Position),
             EVENT => event::decode(record.body).map(|event| Body::Event(Box::new(event))),
             _ => None,
         };

@@ -12,10 +12,14 @@ use crate::{IgnitionRule, Options, SensorId};
 /// Attribute with the bytes of a record from its first unreadable item to its end.
 const UNDECODED: &str = "undecoded";
 
-/// The event of a record's body; `None` if it is too short to hold a time.
-pub(super) fn decode(body: &[u8], options: &Options) -> Option<PositionEvent> {
+/// The event of a record's body, in an empty one; `None` if it is too short to hold a time.
+pub(super) fn decode(
+    body: &[u8],
+    options: &Options,
+    blank: Box<PositionEvent>,
+) -> Option<Box<PositionEvent>> {
     let (time, mut items) = body.split_first_chunk()?;
-    let mut record = Telemetry::new(options);
+    let mut record = Telemetry::new(options, blank);
     record.event.device_time = Some(event::seconds(*time));
     while !items.is_empty() {
         let Some((id, value, rest)) = take_item(items) else {
@@ -31,7 +35,8 @@ pub(super) fn decode(body: &[u8], options: &Options) -> Option<PositionEvent> {
 /// A record on its way to an event: what is filled at once, and what only the whole record decides.
 struct Telemetry<'a> {
     options: &'a Options,
-    event: PositionEvent,
+    /// Boxed from the start: it is large, and would be copied on its way.
+    event: Box<PositionEvent>,
     gps: Option<Gps>,
     speed: Option<Value<'a>>,
     course: Option<Value<'a>>,
@@ -44,10 +49,10 @@ struct Telemetry<'a> {
 }
 
 impl<'a> Telemetry<'a> {
-    fn new(options: &'a Options) -> Self {
+    fn new(options: &'a Options, event: Box<PositionEvent>) -> Self {
         Self {
             options,
-            event: PositionEvent::default(),
+            event,
             gps: None,
             speed: None,
             course: None,
@@ -173,7 +178,7 @@ impl<'a> Telemetry<'a> {
         true
     }
 
-    fn finish(mut self) -> PositionEvent {
+    fn finish(mut self) -> Box<PositionEvent> {
         self.event.ignition = self.ignition.map(|(_, on)| on);
         // Where another source decided otherwise, the signal itself stays visible.
         if let Some(on) = self.ignition_signal.filter(|on| self.event.ignition != Some(*on)) {

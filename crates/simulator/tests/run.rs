@@ -1,0 +1,245 @@
+//! Runs of small fleets against a server in the same process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test cannot go on without"
+)]
+
+mod acceptor;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use acceptor::{Clients, Manners, listen};
+use fleetwire_codec::{Decoded, Options, Protocol};
+use fleetwire_simulator::{Failure, Refusal, Report, Settings, SimulateError, Stats, run};
+use rumqttc::ConnectReturnCode;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// No run of these tests takes longer than this.
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn settings(port: u16) -> Settings {
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000);
+    let mut settings = Settings::new("127.0.0.1", port, "secret".to_owned().into(), start);
+    settings.devices = 5;
+    settings.interval = Duration::ZERO;
+    settings.ramp_up = Duration::ZERO;
+    settings.messages = Some(500);
+    settings
+}
+
+/// Waits until the server has read the farewell of every device.
+async fn all_said_farewell(clients: &Clients) {
+    let all = async {
+        while clients
+            .lock()
+            .unwrap()
+            .values()
+            .any(|client| client.farewells == 0)
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, all).await.unwrap();
+}
+
+async fn run_against(
+    manners: Manners,
+    change: impl FnOnce(&mut Settings),
+) -> (Result<Report, SimulateError>, Clients) {
+    let mut server = JoinSet::new();
+    let (address, clients) = listen(manners, &mut server).await;
+    let mut settings = settings(address.port());
+    change(&mut settings);
+    let stats = Arc::new(Stats::new());
+    let outcome = timeout(LIMIT, run(settings, CancellationToken::new(), stats))
+        .await
+        .unwrap();
+    if outcome.is_ok() {
+        all_said_farewell(&clients).await;
+    }
+    (outcome, clients)
+}
+
+#[tokio::test]
+async fn a_run_ends_when_every_message_is_acknowledged() {
+    let (outcome, clients) = run_against(Manners::default(), |_| {}).await;
+    let totals = outcome.unwrap().totals;
+    assert_eq!(
+        (totals.published, totals.acknowledged, totals.resent),
+        (500, 500, 0)
+    );
+    assert_eq!(
+        (totals.connects, totals.connected, totals.out_of_order),
+        (5, 0, 0)
+    );
+    assert!(totals.failed.is_empty() && totals.refused.is_empty() && totals.latency_p99.is_some());
+
+    let clients = clients.lock().unwrap();
+    assert_eq!(clients.len(), 5);
+    let mut records = 0;
+    for (id, client) in clients.iter() {
+        assert_eq!((client.connects, client.farewells), (1, 1));
+        assert_eq!(client.subscriptions, [format!("{id}/OUTC")]);
+        assert_eq!(client.login, Some(("bce_device".to_owned(), "secret".to_owned())));
+        assert!(client.most_in_flight <= 4);
+        for (topic, payload) in &client.publishes {
+            let mut decoded = Decoded::default();
+            Protocol::Iotm
+                .decode(payload, &Options::default(), &mut decoded)
+                .unwrap();
+            assert!(topic == "BCE/D" || topic == "BCE/E");
+            assert!(
+                decoded
+                    .records
+                    .iter()
+                    .all(|record| record.device_id.as_ref().unwrap().as_str() == id)
+            );
+            records += decoded.records.len();
+        }
+    }
+    assert_eq!(records, usize::try_from(totals.records).unwrap());
+}
+
+#[tokio::test]
+async fn what_has_no_puback_is_sent_again_on_the_next_connection() {
+    let manners = Manners {
+        cut_at: Some(10),
+        ..Manners::default()
+    };
+    let (outcome, clients) = run_against(manners, |settings| settings.devices = 2).await;
+    let totals = outcome.unwrap().totals;
+    assert_eq!(
+        (totals.published, totals.acknowledged, totals.connects),
+        (500, 500, 4)
+    );
+    assert!(totals.resent >= 2);
+    assert_eq!(totals.failed, BTreeMap::from([(Failure::Network, 2)]));
+    let clients = clients.lock().unwrap();
+    let mut all: Vec<_> = clients.values().flat_map(|client| &client.publishes).collect();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 500);
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_and_not_tried_again() {
+    for (code, refusal) in [
+        (ConnectReturnCode::BadUserNamePassword, Refusal::Credentials),
+        (ConnectReturnCode::BadClientId, Refusal::Identifier),
+        (ConnectReturnCode::NotAuthorized, Refusal::NotAuthorized),
+    ] {
+        let manners = Manners {
+            refuse: Some(code),
+            ..Manners::default()
+        };
+        let (outcome, clients) = run_against(manners, |_| {}).await;
+        let error = outcome.unwrap_err();
+        assert!(
+            matches!(error, SimulateError::Refused { devices: 5, refusal: why } if why == refusal),
+            "{error}"
+        );
+        assert!(
+            clients
+                .lock()
+                .unwrap()
+                .values()
+                .all(|client| client.connects == 1)
+        );
+    }
+}
+
+#[tokio::test]
+async fn nobody_listening_is_told_at_once() {
+    let outcome = run(settings(1), CancellationToken::new(), Arc::new(Stats::new())).await;
+    assert!(matches!(outcome, Err(SimulateError::Unreachable { port: 1, .. })));
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_is_refused() {
+    let mut settings = settings(1);
+    settings.devices = 0;
+    let outcome = run(settings, CancellationToken::new(), Arc::new(Stats::new())).await;
+    assert!(matches!(outcome, Err(SimulateError::Invalid(_))));
+}
+
+#[tokio::test]
+async fn a_run_is_bounded_in_time_and_rate() {
+    let (outcome, _) = run_against(Manners::default(), |settings| {
+        settings.messages = None;
+        settings.duration = Some(Duration::from_millis(200));
+        settings.rate = Some(100.0);
+    })
+    .await;
+    let report = outcome.unwrap();
+    assert!(report.elapsed >= Duration::from_millis(200) && report.elapsed < Duration::from_secs(5));
+    assert!((5..=40).contains(&report.totals.published), "{report:?}");
+    assert_eq!(report.totals.published, report.totals.acknowledged);
+}
+
+#[tokio::test]
+async fn a_stop_says_farewell_and_leaves_nothing_unacknowledged() {
+    let mut server = JoinSet::new();
+    let (address, clients) = listen(Manners::default(), &mut server).await;
+    let mut settings = settings(address.port());
+    settings.messages = None;
+    let (stop, stats) = (CancellationToken::new(), Arc::new(Stats::new()));
+    let mut running = JoinSet::new();
+    running.spawn(run(settings, stop.clone(), Arc::clone(&stats)));
+    let busy = async {
+        while stats.snapshot().acknowledged < 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, busy).await.unwrap();
+    stop.cancel();
+    let report = timeout(LIMIT, running.join_next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!(report.totals.published, report.totals.acknowledged);
+    all_said_farewell(&clients).await;
+}
+
+#[tokio::test]
+async fn a_server_that_acknowledges_nothing_gets_no_more_than_the_window() {
+    let manners = Manners {
+        silent: true,
+        ..Manners::default()
+    };
+    let mut server = JoinSet::new();
+    let (address, clients) = listen(manners, &mut server).await;
+    let mut settings = settings(address.port());
+    settings.grace = Duration::from_millis(50);
+    let (stop, stats) = (CancellationToken::new(), Arc::new(Stats::new()));
+    let mut running = JoinSet::new();
+    running.spawn(run(settings, stop.clone(), Arc::clone(&stats)));
+    let full = async {
+        while clients
+            .lock()
+            .unwrap()
+            .values()
+            .map(|client| client.publishes.len())
+            .sum::<usize>()
+            < 20
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, full).await.unwrap();
+    assert_eq!(stats.snapshot().published, 20);
+    stop.cancel();
+    let report = timeout(LIMIT, running.join_next())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert_eq!((report.totals.published, report.totals.acknowledged), (20, 0));
+}
