@@ -77,11 +77,10 @@ fn bench(criterion: &mut Criterion) {
                         BatchSize::SmallInput,
                     );
                 });
-                // rumqttd writes the flags of every CONNECT into the first one of its buffer.
+                // Others may write another form; rumqttd puts the flags of every CONNECT into the first one.
                 assert!(
-                    out == template || codec == Codec::Rumqttd,
-                    "{} writes what it read",
-                    codec.name()
+                    out == template || codec != Codec::Ours,
+                    "what is written is what was read"
                 );
             }
         }
@@ -91,8 +90,8 @@ fn bench(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(800))
         .sample_size(30);
     targets = bench
 }
