@@ -345,7 +345,7 @@ impl World {
         let ended = self.session.settle(&mut self.out).is_err();
         while let Some(frame) = Frame::next(&mut self.out, LIMIT).unwrap() {
             let expected = loop {
-                let expected = self.expected.pop_front().expect("nothing is answered twice");
+                let expected = self.expected.pop_front().unwrap();
                 if expected.qos > QoS::AtMostOnce {
                     break expected;
                 }

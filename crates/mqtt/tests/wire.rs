@@ -128,9 +128,9 @@ async fn a_slow_ingest_stops_reading_and_resumes_without_loss() {
     // A second connection is served meanwhile, so the first has had its turn.
     Wire::connect(&house, Level::V311, "2").await;
     assert_eq!(house.store.offers.load(Ordering::SeqCst), 4);
-    receipts
-        .into_iter()
-        .for_each(|receipt| receipt.complete(Outcome::Stored));
+    for receipt in receipts {
+        receipt.complete(Outcome::Stored);
+    }
     for _ in 4..count {
         house.store.next().await.1.complete(Outcome::Stored);
     }
@@ -169,12 +169,11 @@ async fn a_peer_that_floods_is_held_back_by_tcp() {
     // Writes until the kernel takes no more: nobody reads at the other end.
     let mut blocked = 0;
     while blocked < 50 {
-        match wire.0.try_write(&flood) {
-            Ok(_) => blocked = 0,
-            Err(_) => {
-                blocked += 1;
-                tokio::task::yield_now().await;
-            }
+        if wire.0.try_write(&flood).is_ok() {
+            blocked = 0;
+        } else {
+            blocked += 1;
+            tokio::task::yield_now().await;
         }
     }
     assert_eq!(house.store.offers.load(Ordering::SeqCst), 1);

@@ -31,14 +31,14 @@ pub struct Ack {
 }
 
 impl Ack {
-    pub(super) fn decode(frame: &Frame, level: Level) -> Result<Self, PacketError> {
+    pub(super) fn decode(frame: Frame, level: Level) -> Result<Self, PacketError> {
         let (kind, codes) = match frame.kind() {
             4 => (AckKind::PubAck, reason::PUBLISH_ACK),
             5 => (AckKind::PubRec, reason::PUBLISH_ACK),
             6 => (AckKind::PubRel, reason::RELEASE),
             _ => (AckKind::PubComp, reason::RELEASE),
         };
-        let mut reader = Reader::new(frame.body.clone());
+        let mut reader = Reader::new(frame.body);
         let packet_id = reader.packet_id()?;
         let mut ack = Self {
             kind,

@@ -113,7 +113,7 @@ impl Packet {
         match kind {
             1 => Connect::decode(frame.body).map(|connect| Self::Connect(Box::new(connect))),
             3 => PublishPacket::decode(frame, level).map(Self::Publish),
-            4..=7 => Ack::decode(&frame, level).map(Self::Ack),
+            4..=7 => Ack::decode(frame, level).map(Self::Ack),
             8 => Subscribe::decode(frame.body, level).map(Self::Subscribe),
             10 => Unsubscribe::decode(frame.body, level).map(Self::Unsubscribe),
             12 if frame.body.is_empty() => Ok(Self::PingReq),

@@ -18,6 +18,7 @@ use super::{
     Core,
     handshake::shake_hands,
     mailbox::{Closing, DeliveryOutcome, Mailbox, Reply, tell},
+    sessions::Place,
     socket::{self, Turn},
 };
 use crate::{
@@ -39,7 +40,27 @@ const WILL_TIMEOUT: Duration = Duration::from_secs(30);
 const FAR: Duration = Duration::from_hours(1);
 
 /// Serves one stream from its first byte to its last.
-pub(super) async fn serve<S, A, I>(mut stream: S, peer: SocketAddr, core: &Core<A, I>)
+///
+/// The parts that an idle connection is past, or not yet at, are boxed: they cost nothing while it is idle.
+pub(super) async fn serve<S, A, I>(stream: S, peer: SocketAddr, core: &Core<A, I>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+    A: Authenticator,
+    I: Ingest,
+{
+    let Some(mut connection) = Box::pin(open(stream, peer, core)).await else {
+        return;
+    };
+    let end = connection.run().await;
+    Box::pin(connection.end(end)).await;
+}
+
+/// From the first byte to a session, or to a refusal.
+async fn open<S, A, I>(
+    mut stream: S,
+    peer: SocketAddr,
+    core: &Core<A, I>,
+) -> Option<Box<Connection<'_, S, A, I>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Authenticator,
@@ -47,11 +68,12 @@ where
 {
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
     match shake_hands(&mut stream, peer, core, &mut input, &mut output).await {
-        Ok(session) => Box::pin(Connection::new(stream, session, core, input, output).live()).await,
+        Ok(session) => Some(Box::new(Connection::new(stream, session, core, input, output))),
         Err(cause) => {
             debug!(%peer, code = cause.code(), "not admitted");
             core.parts.observer.on(Event::NotAdmitted(cause));
             socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
+            None
         }
     }
 }
@@ -62,6 +84,7 @@ struct Connection<'a, S, A, I> {
     core: &'a Core<A, I>,
     session: Session,
     mailbox: Arc<Mailbox>,
+    place: Place,
     input: BytesMut,
     output: BytesMut,
     /// When `output` began to wait.
@@ -84,11 +107,20 @@ where
     A: Authenticator,
     I: Ingest,
 {
+    /// Enters the client among the sessions, which ends an older connection of it.
     fn new(stream: S, session: Session, core: &'a Core<A, I>, input: BytesMut, output: BytesMut) -> Self {
+        let mailbox = Mailbox::new(session.answers().clone());
+        let place = core.sessions.enter(&session.facts().client_id, &mailbox);
+        // A drain that began before this entry did not see it.
+        if core.stop.is_cancelled() {
+            mailbox.close(Closing::Drain);
+        }
+        core.parts.observer.on(Event::Connected(session.facts()));
         Self {
             stream,
             core,
-            mailbox: Mailbox::new(session.answers().clone()),
+            mailbox,
+            place,
             input,
             output,
             output_since: None,
@@ -102,35 +134,32 @@ where
         }
     }
 
-    /// From CONNACK to the end.
-    async fn live(mut self) {
-        let place = self
-            .core
-            .sessions
-            .enter(&self.session.facts().client_id, &self.mailbox);
-        if self.core.stop.is_cancelled() {
-            self.mailbox.close(Closing::Drain);
-        }
-        let observer = &self.core.parts.observer;
-        observer.on(Event::Connected(self.session.facts()));
-        let end = self.run().await;
-        drop(place);
-        observer.on(Event::Disconnected(self.session.facts(), end));
-        let facts = self.session.facts();
+    /// Leaves the sessions, answers who still waits, says goodbye, and publishes the will.
+    async fn end(self, end: End) {
+        let Self {
+            mut stream,
+            core,
+            mut session,
+            place,
+            mut output,
+            waiting,
+            held,
+            ..
+        } = self;
+        drop((place, held));
+        core.parts.observer.on(Event::Disconnected(session.facts(), end));
+        let facts = session.facts();
         debug!(session = %facts.session_id, client = %facts.client_id, code = end.code(), "session ended");
-        for (_, reply) in self.waiting.drain(..) {
+        for (_, reply) in waiting {
             tell(reply, DeliveryOutcome::Unacknowledged);
         }
-        let will = self
-            .session
-            .finish(end, (self.core.parts.unix_ms)(), &mut self.output);
-        let output = std::mem::take(&mut self.output);
+        let will = session.finish(end, (core.parts.unix_ms)(), &mut output);
         if !matches!(end, End::PeerGone | End::WriteTimeout) {
-            socket::close(&mut self.stream, output, CLOSE_TIMEOUT).await;
+            socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
         }
-        drop(self.stream);
+        drop(stream);
         if let Some((publish, receipt)) = will {
-            publish_will(self.core, &self.session, publish, receipt).await;
+            publish_will(core, &session, publish, receipt).await;
         }
     }
 
