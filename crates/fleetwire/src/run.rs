@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use fleetwire_kafka::{ClientSettings, EmbeddedLog, TopicAdmin, TopicReport, TopicSettings};
+use fleetwire_kafka::{ClientSettings, EmbeddedLog, EmbeddedOptions, TopicAdmin, TopicReport, TopicSettings};
 use fleetwire_model::{Imei, Topics};
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::WellKnown;
@@ -23,6 +23,9 @@ use crate::service::{Parts, accounts, start_process};
 
 /// How long Kafka may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Partitions of each topic of the embedded log: enough to see several.
+const EMBEDDED_PARTITIONS: u16 = 4;
 
 /// The devices of the published samples, so that those can be sent at once (docs/protocols/iotm.md).
 const SAMPLE_DEVICES: [&str; 4] = [
@@ -113,8 +116,12 @@ enum Log {
 impl Log {
     fn open(config: &RunConfig, topics: &Topics, data_dir: &DataDir) -> Result<Self> {
         if config.kafka.brokers.is_empty() {
-            let log =
-                EmbeddedLog::start(topics, data_dir.path()).context("the embedded log could not start")?;
+            let options = EmbeddedOptions {
+                data: data_dir.path().to_owned(),
+                topics: topics.clone(),
+                partitions: EMBEDDED_PARTITIONS,
+            };
+            let log = EmbeddedLog::start(&options).context("the embedded log could not start")?;
             return Ok(Self::Embedded(log));
         }
         let admin = TopicAdmin::new(&config.kafka.client()?, topics.clone(), TopicSettings::default())?;
@@ -135,9 +142,10 @@ impl Log {
         let Self::Embedded(log) = self else {
             return config.kafka.client();
         };
+        let embedded = log.settings();
         let mut kafka = config.kafka.clone();
-        kafka.brokers = log.bootstrap().to_owned();
-        for (key, value) in log.properties() {
+        kafka.brokers = embedded.brokers;
+        for (key, value) in embedded.properties {
             kafka.properties.entry(key).or_insert(value);
         }
         kafka.client()
@@ -147,9 +155,13 @@ impl Log {
     fn add_to(self, parts: &mut Parts) {
         if let Self::Embedded(log) = self {
             let stop = parts.stages.open("embedded log");
-            parts
-                .stages
-                .spawn_blocking("embedded log", move || Ok(log.keep(&stop)?));
+            parts.stages.spawn("embedded log", async move {
+                stop.cancelled().await;
+                tokio::task::spawn_blocking(|| log.stop())
+                    .await
+                    .context("the embedded log panicked")??;
+                Ok(())
+            });
         }
     }
 }
