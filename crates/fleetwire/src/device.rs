@@ -126,11 +126,15 @@ fn list(flags: &TargetFlags, json: bool) -> Result<Exit> {
         Event::Record(record) => {
             let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
             match record.payload().map(Device::decode) {
-                Some(Ok(device)) => drop(devices.insert(key, device)),
-                Some(Err(err)) => {
-                    drop(unusable.get_or_insert(format!("the record of {key} is no Device: {err}")))
+                Some(Ok(device)) => {
+                    devices.insert(key, device);
                 }
-                None => drop(devices.remove(&key)),
+                Some(Err(err)) => {
+                    unusable.get_or_insert(format!("the record of {key} is no Device: {err}"));
+                }
+                None => {
+                    devices.remove(&key);
+                }
             }
             ControlFlow::Continue(())
         }

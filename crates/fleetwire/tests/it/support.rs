@@ -363,7 +363,6 @@ pub(crate) struct Run {
     pub(crate) data_dir: PathBuf,
     pub(crate) mqtt: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) kafka: String,
 }
 
 impl Run {
@@ -392,7 +391,6 @@ impl Run {
             data_dir,
             mqtt: address("mqtt"),
             admin: address("admin"),
-            kafka: run["kafka"].as_str().unwrap().to_owned(),
         };
         until("a ready pipeline", || is_ready(started.admin).then_some(()));
         started
