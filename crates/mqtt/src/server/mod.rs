@@ -1,6 +1,6 @@
 //! The listener: accepts connections, drives a session on each, and shuts down in order.
 //!
-//! One task per connection on one tracker. Transports other than TCP will enter at [`connection::serve`], which
+//! One task per connection on one tracker. Transports other than TCP will enter at `connection::serve`, which
 //! takes any stream.
 
 mod connection;
