@@ -86,6 +86,8 @@ struct Marks {
     mark: Option<i64>,
     /// What was sent to Kafka last and not known to have failed.
     committed: Option<i64>,
+    /// What had been sent when Kafka's answers were looked at last.
+    due: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -139,9 +141,16 @@ impl Partition {
         marks.mark
     }
 
-    /// The commit failed; the next one tries again.
-    pub(super) fn commit_failed(&self) {
-        lock(&self.marks).committed = None;
+    /// Compares with what Kafka has acknowledged. A commit that was sent before the last look and is still not there
+    /// has failed: the next one sends it again.
+    pub(super) fn commit_is_missing(&self, acknowledged: i64) -> bool {
+        let mut marks = lock(&self.marks);
+        let missing = marks.due.is_some_and(|due| acknowledged < due);
+        if missing {
+            marks.committed = None;
+        }
+        marks.due = marks.committed;
+        missing
     }
 
     /// Next offset to commit, if anything was completed.
@@ -252,12 +261,15 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_commit_is_tried_again() {
+    fn a_commit_that_does_not_arrive_is_tried_again() {
         let (_, partition) = partition();
         partition.begin(0, 0).complete();
         assert_eq!(partition.take_commit(), Some(1));
-        partition.commit_failed();
+        assert!(!partition.commit_is_missing(0), "its answer may be under way");
+        assert!(partition.commit_is_missing(0));
         assert_eq!(partition.take_commit(), Some(1));
+        assert!(!partition.commit_is_missing(1));
+        assert!(!partition.commit_is_missing(1));
     }
 
     #[test]
