@@ -226,7 +226,7 @@ impl ClientContext for GroupContext {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let group = &self.0;
+        let (group, now) = (&self.0, Instant::now());
         if let Some(rtt_us) = group.connection.observe(&statistics) {
             group.metrics.broker_rtt_seconds.set(precise(rtt_us) / 1e6);
         }
@@ -240,7 +240,7 @@ impl ClientContext for GroupContext {
             else {
                 continue;
             };
-            if held.partition.commit_is_missing(seen.committed_offset) {
+            if held.partition.commit_is_missing(seen.committed_offset, now) {
                 group.lost_commits.fetch_add(1, Ordering::Relaxed);
                 group.metrics.commit_failures.increment(1);
                 tracing::warn!(

@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::Gauge;
 
 use crate::metrics::lag_gauge;
+
+/// How far apart looks for lost commits are.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Records and bytes handed over and not completed, over all partitions; and a bell for each completion.
 #[derive(Debug, Default)]
@@ -87,7 +90,7 @@ struct Marks {
     /// What was sent to Kafka last and not known to have failed.
     committed: Option<i64>,
     /// What had been sent when Kafka's answers were looked at last.
-    due: Option<i64>,
+    due: Option<(i64, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -141,15 +144,22 @@ impl Partition {
         marks.mark
     }
 
-    /// Compares with what Kafka has acknowledged. A commit that was sent before the last look and is still not there
-    /// has failed: the next one sends it again.
-    pub(super) fn commit_is_missing(&self, acknowledged: i64) -> bool {
+    /// Compares with what Kafka has acknowledged, from time to time. A commit that was sent before the last look and
+    /// is still not there has failed: the next one sends it again.
+    pub(super) fn commit_is_missing(&self, acknowledged: i64, now: Instant) -> bool {
         let mut marks = lock(&self.marks);
-        let missing = marks.due.is_some_and(|due| acknowledged < due);
+        // Statistics may have waited behind a rebalance, and then say how things were before the last look.
+        if marks
+            .due
+            .is_some_and(|(_, looked)| now.duration_since(looked) < LOOK)
+        {
+            return false;
+        }
+        let missing = marks.due.is_some_and(|(due, _)| acknowledged < due);
         if missing {
             marks.committed = None;
         }
-        marks.due = marks.committed;
+        marks.due = marks.committed.map(|committed| (committed, now));
         missing
     }
 
@@ -232,8 +242,6 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn partition() -> (Arc<InFlight>, Arc<Partition>) {
@@ -265,11 +273,16 @@ mod tests {
         let (_, partition) = partition();
         partition.begin(0, 0).complete();
         assert_eq!(partition.take_commit(), Some(1));
-        assert!(!partition.commit_is_missing(0), "its answer may be under way");
-        assert!(partition.commit_is_missing(0));
+        let start = Instant::now();
+        assert!(
+            !partition.commit_is_missing(0, start),
+            "its answer may be under way"
+        );
+        assert!(!partition.commit_is_missing(0, start + LOOK / 2));
+        assert!(partition.commit_is_missing(0, start + LOOK));
         assert_eq!(partition.take_commit(), Some(1));
-        assert!(!partition.commit_is_missing(1));
-        assert!(!partition.commit_is_missing(1));
+        assert!(!partition.commit_is_missing(1, start + LOOK));
+        assert!(!partition.commit_is_missing(1, start + LOOK * 2));
     }
 
     #[test]
