@@ -89,6 +89,10 @@ impl Member {
         settings
             .properties
             .insert("heartbeat.interval.ms".into(), "200".into());
+        // Often, so that the look for lost commits takes place in every test.
+        settings
+            .properties
+            .insert("statistics.interval.ms".into(), "100".into());
         let consumer = Consumer::new(&settings, group, &[topic], options).unwrap();
         let (monitor, stop) = (consumer.monitor(), CancellationToken::new());
         let token = stop.clone();
@@ -110,7 +114,9 @@ impl Member {
 
     fn stop(self) -> Result<(), RunError> {
         self.stop.cancel();
-        self.thread.join().unwrap()
+        let outcome = self.thread.join().unwrap();
+        assert_eq!(self.monitor.health().lost_commits, 0);
+        outcome
     }
 }
 

@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, Statistics, TopicPartitionList};
 
 use super::tracker::{InFlight, Partition, lock};
 use crate::client::{self, Connection};
 use crate::metrics::ConsumerMetrics;
+
+/// What the answer to the last commit may take beyond the drain.
+pub(super) const ANSWER: Duration = Duration::from_secs(2);
+const LEAST_WAIT: Duration = Duration::from_millis(20);
 
 /// State that the polling thread, the completing threads and monitors share.
 #[derive(Debug)]
@@ -24,8 +28,8 @@ pub(super) struct Group {
     pub(super) metrics: ConsumerMetrics,
     /// Grows with each change of the assignment.
     pub(super) generation: AtomicU64,
-    /// Commits sent without waiting and not answered.
-    pub(super) commits_pending: AtomicU64,
+    /// Commits that Kafka never acknowledged.
+    pub(super) lost_commits: AtomicU64,
     pub(super) last_error: Mutex<Option<String>>,
     partitions: Mutex<HashMap<(String, i32), Held>>,
     closing: AtomicBool,
@@ -47,7 +51,7 @@ impl Group {
             connection: Connection::default(),
             metrics,
             generation: AtomicU64::new(0),
-            commits_pending: AtomicU64::new(0),
+            lost_commits: AtomicU64::new(0),
             last_error: Mutex::new(None),
             partitions: Mutex::default(),
             closing: AtomicBool::new(false),
@@ -119,25 +123,54 @@ impl Group {
     }
 
     fn hand_over(&self, consumer: &BaseConsumer<GroupContext>, going: &[Arc<Partition>]) {
-        if !self.closing.load(Ordering::Acquire) {
-            let deadline = Instant::now() + self.drain_timeout;
-            let drained = self
-                .in_flight
-                .wait_until(deadline, || going.iter().all(|partition| partition.is_idle()));
-            if !drained {
-                tracing::warn!("partitions handed over with work unfinished; it will be repeated");
-            }
-        }
-        let marks = commit_list(going);
-        if marks.count() == 0 {
+        if self.closing.load(Ordering::Acquire) {
+            // The stop has drained and committed already.
             return;
         }
-        match consumer.commit(&marks, CommitMode::Sync) {
-            Ok(()) => self.metrics.commits.increment(1),
-            Err(error) => {
+        let deadline = Instant::now() + self.drain_timeout;
+        if !self
+            .in_flight
+            .wait_until(deadline, || going.iter().all(|partition| partition.is_idle()))
+        {
+            tracing::warn!("partitions handed over with work unfinished; it will be repeated");
+        }
+        if let Err(reason) = self.commit_and_confirm(consumer, going, deadline + ANSWER) {
+            tracing::warn!(
+                reason,
+                "marks of partitions handed over were not committed; work will be repeated"
+            );
+        }
+    }
+
+    /// Commits the marks and looks until Kafka has them. librdkafka's synchronous commit may block for a minute when
+    /// the coordinator is gone, and its asynchronous one has no answer here; asking for the offsets has a time limit.
+    pub(super) fn commit_and_confirm(
+        &self,
+        consumer: &BaseConsumer<GroupContext>,
+        partitions: &[Arc<Partition>],
+        deadline: Instant,
+    ) -> Result<(), String> {
+        let marks = mark_list(partitions);
+        if marks.count() == 0 {
+            return Ok(());
+        }
+        loop {
+            let limit = deadline.saturating_duration_since(Instant::now()).max(LEAST_WAIT);
+            let sent = consumer.commit(&marks, CommitMode::Async);
+            let found = sent.and_then(|()| consumer.committed_offsets(marks.clone(), limit));
+            let reason = match found {
+                Ok(found) if covers(&found, &marks) => {
+                    self.metrics.commits.increment(1);
+                    return Ok(());
+                }
+                Ok(_) => "Kafka did not take the offsets".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            if Instant::now() >= deadline {
                 self.metrics.commit_failures.increment(1);
-                tracing::warn!(%error, "marks of partitions handed over were not committed; work will be repeated");
+                return Err(reason);
             }
+            std::thread::sleep(LEAST_WAIT);
         }
     }
 
@@ -163,6 +196,26 @@ pub(super) fn commit_list<'a>(
     list
 }
 
+/// The mark of each partition that has one, whether it was committed or not.
+fn mark_list(partitions: &[Arc<Partition>]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        if let Some(offset) = partition.mark() {
+            let _ = list.add_partition_offset(&partition.topic, partition.number, Offset::Offset(offset));
+        }
+    }
+    list
+}
+
+fn covers(found: &TopicPartitionList, wanted: &TopicPartitionList) -> bool {
+    let offset = |offset: Offset| offset.to_raw().unwrap_or(-1);
+    wanted.elements().iter().all(|wanted| {
+        found
+            .find_partition(wanted.topic(), wanted.partition())
+            .is_some_and(|found| offset(found.offset()) >= offset(wanted.offset()))
+    })
+}
+
 /// librdkafka's view of the group.
 #[derive(Debug)]
 pub(super) struct GroupContext(pub(super) Arc<Group>);
@@ -173,7 +226,7 @@ impl ClientContext for GroupContext {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let group = &self.0;
+        let (group, now) = (&self.0, Instant::now());
         if let Some(rtt_us) = group.connection.observe(&statistics) {
             group.metrics.broker_rtt_seconds.set(precise(rtt_us) / 1e6);
         }
@@ -187,6 +240,15 @@ impl ClientContext for GroupContext {
             else {
                 continue;
             };
+            if held.partition.commit_is_missing(seen.committed_offset, now) {
+                group.lost_commits.fetch_add(1, Ordering::Relaxed);
+                group.metrics.commit_failures.increment(1);
+                tracing::warn!(
+                    topic,
+                    partition = number,
+                    "an offset commit was lost; it is sent again"
+                );
+            }
             let next = held
                 .partition
                 .mark()
@@ -213,25 +275,6 @@ impl ConsumerContext for GroupContext {
             Rebalance::Assign(list) => self.0.give(list),
             Rebalance::Revoke(list) => self.0.take(consumer, list),
             Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed; librdkafka tries again"),
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let group = &self.0;
-        let pending = &group.commits_pending;
-        let _ = pending.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| count.checked_sub(1));
-        let failed = result.is_err() || offsets.elements().iter().any(|element| element.error().is_err());
-        if !failed {
-            group.metrics.commits.increment(1);
-            return;
-        }
-        group.metrics.commit_failures.increment(1);
-        tracing::warn!(?result, "offsets were not committed; the next commit tries again");
-        let partitions = lock(&group.partitions);
-        for element in offsets.elements() {
-            if let Some(held) = partitions.get(&(element.topic().to_owned(), element.partition())) {
-                held.partition.commit_failed();
-            }
         }
     }
 }

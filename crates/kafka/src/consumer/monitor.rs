@@ -19,6 +19,8 @@ pub struct Health {
     pub in_flight: usize,
     /// Records dropped without completion: a defect; the consumer ends.
     pub abandoned: usize,
+    /// Offset commits that Kafka never acknowledged; each was sent again.
+    pub lost_commits: u64,
     /// The last error, for people.
     pub last_error: Option<String>,
 }
@@ -52,6 +54,7 @@ impl Monitor {
             joined: group.generation.load(Ordering::Acquire) > 0,
             in_flight: group.in_flight.records(),
             abandoned: group.in_flight.abandoned(),
+            lost_commits: group.lost_commits.load(Ordering::Relaxed),
             last_error: lock(&group.last_error).clone(),
         }
     }

@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use tokio_util::sync::CancellationToken;
 
-use super::group::{Group, GroupContext, commit_list};
+use super::group::{ANSWER, Group, GroupContext, commit_list};
 use super::tracker::{Done, Partition};
 use super::{Consumer, ConsumerOptions};
 use crate::error::consumer_code;
@@ -177,13 +177,12 @@ impl<'a> Reading<'a> {
         if list.count() == 0 {
             return;
         }
-        self.group.commits_pending.fetch_add(1, Ordering::AcqRel);
-        if let Err(error) = self.inner.commit(&list, CommitMode::Async) {
-            self.group.commits_pending.fetch_sub(1, Ordering::AcqRel);
-            self.group.metrics.commit_failures.increment(1);
-            tracing::warn!(%error, "offsets were not committed; the next commit tries again");
-            for held in &held {
-                held.partition.commit_failed();
+        // Its answer shows in the statistics, where a lost one is noticed.
+        match self.inner.commit(&list, CommitMode::Async) {
+            Ok(()) => self.group.metrics.commits.increment(1),
+            Err(error) => {
+                self.group.metrics.commit_failures.increment(1);
+                tracing::warn!(%error, "offsets were not committed; a later commit tries again");
             }
         }
     }
@@ -198,7 +197,8 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Waits for what is in flight, commits it, and waits for the commit's answer: all within the drain timeout.
+    /// Waits for what is in flight, commits it, and makes sure that Kafka has it: within the drain timeout and two
+    /// seconds more.
     fn finish(&mut self) {
         let deadline = Instant::now() + self.options.drain_timeout;
         self.set_paused(true);
@@ -223,15 +223,21 @@ impl<'a> Reading<'a> {
                 "stopped with work unfinished; it will be repeated"
             );
         }
-        self.group.close();
-        self.commit();
-        let deadline = deadline.max(Instant::now() + PATIENCE);
-        while self.group.commits_pending.load(Ordering::Acquire) > 0 && Instant::now() < deadline {
-            drop(self.inner.poll(POLL));
+        let partitions: Vec<Arc<Partition>> =
+            self.group.held().into_iter().map(|held| held.partition).collect();
+        if let Err(reason) =
+            self.group
+                .commit_and_confirm(self.inner, &partitions, deadline.max(Instant::now() + ANSWER))
+        {
+            tracing::warn!(
+                reason,
+                "the last offsets were not committed; work will be repeated"
+            );
         }
+        self.group.close();
         // Tokens that are still out belong to nobody now.
-        for held in self.group.held() {
-            held.partition.give_up();
+        for partition in partitions {
+            partition.give_up();
         }
     }
 }

@@ -4,11 +4,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::Gauge;
 
 use crate::metrics::lag_gauge;
+
+/// How far apart looks for lost commits are.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Records and bytes handed over and not completed, over all partitions; and a bell for each completion.
 #[derive(Debug, Default)]
@@ -86,6 +89,8 @@ struct Marks {
     mark: Option<i64>,
     /// What was sent to Kafka last and not known to have failed.
     committed: Option<i64>,
+    /// What had been sent when Kafka's answers were looked at last.
+    due: Option<(i64, Instant)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -139,9 +144,23 @@ impl Partition {
         marks.mark
     }
 
-    /// The commit failed; the next one tries again.
-    pub(super) fn commit_failed(&self) {
-        lock(&self.marks).committed = None;
+    /// Compares with what Kafka has acknowledged, from time to time. A commit that was sent before the last look and
+    /// is still not there has failed: the next one sends it again.
+    pub(super) fn commit_is_missing(&self, acknowledged: i64, now: Instant) -> bool {
+        let mut marks = lock(&self.marks);
+        // Statistics may have waited behind a rebalance, and then say how things were before the last look.
+        if marks
+            .due
+            .is_some_and(|(_, looked)| now.duration_since(looked) < LOOK)
+        {
+            return false;
+        }
+        let missing = marks.due.is_some_and(|(due, _)| acknowledged < due);
+        if missing {
+            marks.committed = None;
+        }
+        marks.due = marks.committed.map(|committed| (committed, now));
+        missing
     }
 
     /// Next offset to commit, if anything was completed.
@@ -223,8 +242,6 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn partition() -> (Arc<InFlight>, Arc<Partition>) {
@@ -252,12 +269,20 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_commit_is_tried_again() {
+    fn a_commit_that_does_not_arrive_is_tried_again() {
         let (_, partition) = partition();
         partition.begin(0, 0).complete();
         assert_eq!(partition.take_commit(), Some(1));
-        partition.commit_failed();
+        let start = Instant::now();
+        assert!(
+            !partition.commit_is_missing(0, start),
+            "its answer may be under way"
+        );
+        assert!(!partition.commit_is_missing(0, start + LOOK / 2));
+        assert!(partition.commit_is_missing(0, start + LOOK));
         assert_eq!(partition.take_commit(), Some(1));
+        assert!(!partition.commit_is_missing(1, start + LOOK));
+        assert!(!partition.commit_is_missing(1, start + LOOK * 2));
     }
 
     #[test]
