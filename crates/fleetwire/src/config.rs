@@ -14,8 +14,11 @@ use fleetwire_frontend::FrontendSettings;
 use fleetwire_kafka::{ClientSettings, ProducerSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
-use fleetwire_service::{logs, settings};
+use fleetwire_service::{logs, secret, settings};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
+
+use crate::process::Usage;
 
 /// What every process has.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +52,16 @@ impl Default for Process {
     }
 }
 
+/// Properties of librdkafka that are secrets, and the variables that hold them (or name a file, with `_FILE`).
+const SECRETS: [(&str, &str); 3] = [
+    ("sasl.password", "FLEETWIRE_KAFKA_SASL_PASSWORD"),
+    ("ssl.key.password", "FLEETWIRE_KAFKA_SSL_KEY_PASSWORD"),
+    (
+        "sasl.oauthbearer.client.secret",
+        "FLEETWIRE_KAFKA_OAUTH_CLIENT_SECRET",
+    ),
+];
+
 /// How Kafka is reached.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -66,16 +79,27 @@ pub(crate) struct Kafka {
 impl Kafka {
     /// The settings of the Kafka clients.
     pub(crate) fn client(&self) -> Result<ClientSettings> {
-        anyhow::ensure!(
-            !self.brokers.is_empty(),
-            "no Kafka is named; use --kafka HOST:PORT, FLEETWIRE_KAFKA, or `brokers` in [kafka]"
-        );
+        if self.brokers.is_empty() {
+            let hint = "use --kafka HOST:PORT, FLEETWIRE_KAFKA, or `brokers` in [kafka]";
+            return Err(Usage(format!("no Kafka is named; {hint}")).into());
+        }
+        let mut properties = self.properties.clone();
+        for (property, variable) in SECRETS {
+            if properties.contains_key(property) {
+                return Err(Usage(format!("{property} does not belong into a file; set {variable}")).into());
+            }
+            if let Some(value) = secret::read(variable, |name| std::env::var(name).ok())? {
+                properties.insert(property.to_owned(), value.expose_secret().to_owned());
+            }
+        }
         let client = ClientSettings {
             brokers: self.brokers.clone(),
-            properties: self.properties.clone(),
+            properties,
             producer: self.producer.clone(),
         };
-        client.check().context("[kafka] is not usable")?;
+        client
+            .check()
+            .map_err(|err| Usage(format!("[kafka] is not usable: {err}")))?;
         Ok(client)
     }
 
@@ -84,7 +108,7 @@ impl Kafka {
         if self.topic_prefix.is_empty() {
             Ok(Topics::default())
         } else {
-            Ok(Topics::new(&self.topic_prefix)?)
+            Ok(Topics::new(&self.topic_prefix).map_err(|err| Usage(err.to_string()))?)
         }
     }
 }

@@ -123,7 +123,10 @@ fn an_unknown_value_type_keeps_what_came_before_it_and_is_flagged() {
     *checksum = checksum.wrapping_add(77);
     assert!(Publish::sample(&payload).to(frontend.mqtt).status.success());
     let position = &records("positions", 1, &flags)[0];
-    assert_eq!(position["quality"], serde_json::json!(["QUALITY_PARTIAL_RECORD", "QUALITY_CLOCK_TOO_OLD"]));
+    assert_eq!(
+        position["quality"],
+        serde_json::json!(["QUALITY_PARTIAL_RECORD", "QUALITY_CLOCK_TOO_OLD"])
+    );
     assert_eq!(position["fix"]["speed_kmh"], 18.0);
     frontend.process.stop();
     decoder.process.stop();

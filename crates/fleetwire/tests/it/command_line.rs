@@ -63,6 +63,10 @@ fn a_bad_file_is_told_with_line_key_and_allowed_values() {
             "[kafka.properties]\n\"securty.protocol\" = \"ssl\"\n",
             vec!["securty.protocol"],
         ),
+        (
+            "[kafka.properties]\n\"sasl.password\" = \"x\"\n",
+            vec!["FLEETWIRE_KAFKA_SASL_PASSWORD"],
+        ),
         ("nonsense\n", vec!["line 1"]),
     ] {
         std::fs::write(&file, text).unwrap();
