@@ -1,7 +1,6 @@
 //! What raw records become, on captured payloads and on bad ones.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test may stop at the first surprise"
 )]
@@ -74,16 +73,14 @@ fn vector() -> Vec<u8> {
 }
 
 fn positions(outputs: &[Output]) -> Vec<&PositionEvent> {
-    outputs
-        .iter()
-        .filter_map(|o| {
-            if let Output::Position(p) = o {
-                Some(p)
-            } else {
-                None
-            }
-        })
-        .collect()
+    fn position(output: &Output) -> Option<&PositionEvent> {
+        if let Output::Position(position) = output {
+            Some(position)
+        } else {
+            None
+        }
+    }
+    outputs.iter().filter_map(position).collect()
 }
 
 fn dead_letter(outputs: &[Output]) -> &DeadLetter {

@@ -40,7 +40,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
 fn kafka(settings: &Kafka) -> Result<()> {
     let mut settings = settings.clone();
     if settings.brokers.is_empty() {
-        settings.brokers = "localhost:9092".to_owned();
+        "localhost:9092".clone_into(&mut settings.brokers);
     }
     settings.topics()?;
     settings.client().map(|_| ())

@@ -70,7 +70,10 @@ pub(crate) fn device(args: &DeviceArgs) -> Result<Exit> {
             accept_check_digit,
         } => add(&args.target, imei, model, name, *accept_check_digit),
         DeviceCommand::List { json } => list(&args.target, *json),
-        DeviceCommand::Models => models(),
+        DeviceCommand::Models => {
+            models();
+            Ok(Exit::Done)
+        }
     }
 }
 
@@ -177,7 +180,7 @@ fn print_devices(devices: &BTreeMap<String, Device>, json: bool) -> Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
-fn models() -> Result<Exit> {
+fn models() {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -186,5 +189,4 @@ fn models() -> Result<Exit> {
         table.add_row([model.id, model.name, model.account, model.protocol.name()]);
     }
     println!("{table}");
-    Ok(Exit::Done)
 }

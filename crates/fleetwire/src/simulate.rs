@@ -98,17 +98,16 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<Exit> {
 }
 
 fn settings(args: &SimulateArgs) -> Result<Settings> {
-    let (host, port) = match &args.mqtt {
-        Some(address) => parse_address(address)?,
-        None => {
-            let address = args.target.running()?.mqtt;
-            let host = if address.ip().is_unspecified() {
-                "127.0.0.1".to_owned()
-            } else {
-                address.ip().to_string()
-            };
-            (host, address.port())
-        }
+    let (host, port) = if let Some(address) = &args.mqtt {
+        parse_address(address)?
+    } else {
+        let mqtt = args.target.running()?.mqtt;
+        let ip = if mqtt.ip().is_unspecified() {
+            [127, 0, 0, 1].into()
+        } else {
+            mqtt.ip()
+        };
+        (ip.to_string(), mqtt.port())
     };
     let variable = password_variable("bce_device");
     let password = secret::read(&variable, |name| std::env::var(name).ok())?;

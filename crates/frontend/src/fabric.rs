@@ -214,7 +214,7 @@ mod tests {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let condition = health.condition("fabric");
         let running = dispatcher.run(stop.clone(), condition, move |downlink| {
-            sender.send(downlink).unwrap()
+            sender.send(downlink).unwrap();
         });
         let test = async {
             // More than the router forwards in one batch before it parks the link.

@@ -183,6 +183,15 @@ impl ConsumerMetrics {
     }
 }
 
+/// Offsets of a topic that no record was handed over for; made when a partition is assigned.
+pub(crate) fn skipped_offsets(topic: &str) -> Counter {
+    describe_counter!(
+        "fleetwire_kafka_skipped_offsets_total",
+        "Offsets without a record between two that were read: records that retention removed before they were read, or gaps of compaction and transactions"
+    );
+    counter!("fleetwire_kafka_skipped_offsets_total", "topic" => topic.to_owned())
+}
+
 /// The lag of one partition; made when it is assigned.
 pub(crate) fn lag_gauge(topic: &str, partition: i32) -> Gauge {
     gauge!("fleetwire_kafka_lag_records", "topic" => topic.to_owned(), "partition" => partition.to_string())

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::Gauge;
+use metrics::{Counter, Gauge};
 
-use crate::metrics::lag_gauge;
+use crate::metrics::{lag_gauge, skipped_offsets};
 
 /// How far apart looks for lost commits are.
 const LOOK: Duration = Duration::from_secs(10);
@@ -74,6 +74,7 @@ pub(super) struct Partition {
     pub(super) topic: Arc<str>,
     pub(super) number: i32,
     pub(super) lag: Gauge,
+    skipped: Counter,
     in_flight: Arc<InFlight>,
     ours: AtomicBool,
     marks: Mutex<Marks>,
@@ -85,6 +86,8 @@ struct Marks {
     popped: u64,
     /// Records handed over, oldest first.
     window: VecDeque<Slot>,
+    /// Offset that follows the last record handed over.
+    next: Option<i64>,
     /// Next offset to commit.
     mark: Option<i64>,
     /// What was sent to Kafka last and not known to have failed.
@@ -105,6 +108,7 @@ impl Partition {
             topic: topic.into(),
             number,
             lag: lag_gauge(topic, number),
+            skipped: skipped_offsets(topic),
             in_flight,
             ours: AtomicBool::new(true),
             marks: Mutex::default(),
@@ -114,6 +118,13 @@ impl Partition {
     /// Counts a record in; its token must be completed.
     pub(super) fn begin(self: &Arc<Self>, offset: i64, bytes: usize) -> Done {
         let mut marks = lock(&self.marks);
+        let skipped = marks
+            .next
+            .map_or(0, |next| u64::try_from(offset.saturating_sub(next)).unwrap_or(0));
+        if skipped > 0 {
+            self.skipped.increment(skipped);
+        }
+        marks.next = Some(offset.saturating_add(1));
         let sequence = marks.popped + marks.window.len() as u64;
         marks.window.push_back(Slot {
             offset,
