@@ -68,6 +68,12 @@ bench: ## All benchmarks; needs a quiet machine
 	@.ci/setup test
 	$(CARGO) bench --locked --workspace
 
+.PHONY: bench-pipeline
+bench-pipeline: build ## Messages a second and CPU per message of the whole pipeline on Apache Kafka
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))pipeline
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	$(CARGO) clean

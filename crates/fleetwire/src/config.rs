@@ -63,17 +63,31 @@ const SECRETS: [(&str, &str); 3] = [
 ];
 
 /// How Kafka is reached.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Kafka {
     /// Bootstrap servers, HOST:PORT with commas.
     pub(crate) brokers: String,
     /// Prefix of the topics; empty takes "fleetwire".
     pub(crate) topic_prefix: String,
+    /// Look at the topics at the start, and refuse those that break an invariant.
+    pub(crate) check_topics: bool,
     /// Settings that go to librdkafka as they are: TLS, SASL, tuning.
     pub(crate) properties: BTreeMap<String, String>,
     /// How records are handed to Kafka.
     pub(crate) producer: ProducerSettings,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            brokers: String::new(),
+            topic_prefix: String::new(),
+            check_topics: true,
+            properties: BTreeMap::new(),
+            producer: ProducerSettings::default(),
+        }
+    }
 }
 
 impl Kafka {

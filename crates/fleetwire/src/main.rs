@@ -11,6 +11,7 @@ mod runfile;
 mod service;
 mod simulate;
 mod target;
+mod topic_check;
 mod topics;
 mod watch;
 

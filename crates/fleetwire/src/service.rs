@@ -20,7 +20,7 @@ use fleetwire_service::stages::Stages;
 use fleetwire_service::{build, logs, metrics, secret};
 
 use crate::config::{self, DecoderConfig, FrontendConfig, Process, ServiceFlags, set};
-use crate::process;
+use crate::{process, topic_check};
 
 /// Devices connect here; their publishes go to Kafka untouched and are acknowledged when Kafka has them.
 ///
@@ -58,6 +58,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
+        parts.add_topic_check(config.kafka.check_topics);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry();
         parts.add_frontend(&config.frontend, accounts, &registry)?;
@@ -72,6 +73,7 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
+        parts.add_topic_check(config.kafka.check_topics);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry();
         parts.add_decoder(&config.decoder, &registry)?;
@@ -176,6 +178,16 @@ impl Parts {
             .spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
         let stop = self.stages.open("admin");
         self.stages.spawn("admin HTTP", admin.run(stop));
+    }
+
+    /// Adds the check of the topics, where it is wanted.
+    fn add_topic_check(&mut self, wanted: bool) {
+        if wanted {
+            let stop = self.stages.open("topic check");
+            let condition = self.health.condition("topics");
+            let check = topic_check::run(self.kafka.clone(), self.topics.clone(), condition, stop);
+            self.stages.spawn("topic check", check);
+        }
     }
 
     /// Adds what stops last, and serves until told to stop.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use fleetwire_kafka::{ClientSettings, ProducerSettings};
+use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
 
 use crate::config::Kafka;
@@ -51,7 +51,7 @@ impl TargetFlags {
             brokers: self.kafka.clone().unwrap_or_default(),
             topic_prefix: self.topic_prefix.clone().unwrap_or_default(),
             properties: self.properties()?,
-            producer: ProducerSettings::default(),
+            ..Kafka::default()
         };
         let mut run = None;
         if kafka.brokers.is_empty() {
