@@ -163,8 +163,8 @@ fn main() -> Result<()> {
 
 /// Runs a fleet and waits until everything acknowledged is decoded; a row of the table.
 fn drive(mut simulate: Command, frontend: &Service, decoder: &Service) -> Result<String> {
-    let decoded = || decoder.metric("fleetwire_decoder_end_to_end_seconds_count");
-    let (frontend_before, decoder_before, decoded_before) = (frontend.cpu()?, decoder.cpu()?, decoded()?);
+    let finished = || decoder.metric("fleetwire_decoder_end_to_end_seconds_count");
+    let (frontend_before, decoder_before, start) = (frontend.cpu()?, decoder.cpu()?, finished()?);
     let report = simulate.output()?;
     ensure!(
         report.status.success(),
@@ -174,7 +174,7 @@ fn drive(mut simulate: Command, frontend: &Service, decoder: &Service) -> Result
     let report = String::from_utf8(report.stdout)?;
     let acknowledged = number_before(&report, " acknowledged")?;
     let deadline = Instant::now() + PATIENCE;
-    while decoded()? < decoded_before + acknowledged {
+    while finished()? < start + acknowledged {
         ensure!(Instant::now() < deadline, "the decoder did not catch up in time");
         std::thread::park_timeout(Duration::from_millis(100));
     }
