@@ -51,11 +51,20 @@ fn judge(reports: &[TopicReport]) -> Result<Option<String>> {
     for report in reports.iter().filter(|report| report.outcome == Outcome::Found) {
         for mismatch in &report.mismatches {
             if mismatch.severity == Severity::BreaksInvariant {
-                bail!("topic {}: {mismatch}; mend it with: {}", report.name, mismatch.mend);
+                bail!(
+                    "topic {}: {mismatch}; mend it with: {}",
+                    report.name,
+                    mismatch.mend
+                );
             }
             warn!(topic = report.name, %mismatch, "a topic differs from its default");
         }
     }
     let missing = reports.iter().find(|report| report.outcome == Outcome::Missing);
-    Ok(missing.map(|report| format!("Kafka has no topic {}; `fleetwire topics apply` makes it", report.name)))
+    Ok(missing.map(|report| {
+        format!(
+            "Kafka has no topic {}; `fleetwire topics apply` makes it",
+            report.name
+        )
+    }))
 }

@@ -4,9 +4,11 @@
 //! `partitioner=murmur2_random` (as Java clients). Records of one key keep the order of their `send` calls; a record
 //! that failed leaves a gap, and sending it again puts it behind those that followed it.
 
+mod in_flight;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,13 +18,13 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::{Message as _, Statistics};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, Connection};
 use crate::error::{ClientError, DeliveryError, FlushError, SendError};
 use crate::metrics::ProducerMetrics;
 use crate::settings::ClientSettings;
+use in_flight::InFlight;
 
 /// What to send. It is copied, so buffers can be used again at once.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,16 +79,12 @@ impl Delivery<'_> {
 pub struct Producer<O: Send + 'static> {
     inner: ThreadedProducer<Context<O>>,
     shared: Arc<Shared>,
-    max_records: usize,
-    max_bytes: usize,
 }
 
 /// What senders, the poll thread and waiting tasks share.
 #[derive(Debug)]
 struct Shared {
-    records: AtomicUsize,
-    bytes: AtomicUsize,
-    room: Notify,
+    in_flight: InFlight,
     failed: AtomicBool,
     fatal: CancellationToken,
     connection: Connection,
@@ -116,10 +114,9 @@ impl<O: Send + 'static> Producer<O> {
         handler: impl Fn(Delivery<'_>, O) + Send + Sync + 'static,
     ) -> Result<Self, ClientError> {
         let config = settings.producer_config()?;
+        let limits = &settings.producer;
         let shared = Arc::new(Shared {
-            records: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            room: Notify::new(),
+            in_flight: InFlight::new(limits.max_in_flight_records, limits.max_in_flight_bytes),
             failed: AtomicBool::new(false),
             fatal: CancellationToken::new(),
             connection: Connection::default(),
@@ -132,8 +129,6 @@ impl<O: Send + 'static> Producer<O> {
         Ok(Self {
             inner: ThreadedProducer::from_config_and_context(&config, context)?,
             shared,
-            max_records: settings.producer.max_in_flight_records,
-            max_bytes: settings.producer.max_in_flight_bytes,
         })
     }
 
@@ -147,7 +142,7 @@ impl<O: Send + 'static> Producer<O> {
             return refuse(SendError::Fatal, opaque);
         }
         let bytes = record.key.map_or(0, <[u8]>::len) + record.payload.map_or(0, <[u8]>::len);
-        if !self.take(bytes) {
+        if !self.shared.in_flight.take(bytes) {
             return refuse(SendError::Full, opaque);
         }
         let travelling = Box::new(Travelling {
@@ -163,7 +158,7 @@ impl<O: Send + 'static> Producer<O> {
         match self.inner.send(message) {
             Ok(()) => Ok(()),
             Err((error, message)) => {
-                self.shared.give_back(bytes);
+                self.shared.in_flight.give_back(bytes);
                 refuse(SendError::from(&error), message.delivery_opaque.into_opaque())
             }
         }
@@ -172,19 +167,12 @@ impl<O: Send + 'static> Producer<O> {
     /// Waits until a record that was refused as [`SendError::Full`] is worth another try, at most `limit`. `false`
     /// says that the time is over. Needs a tokio runtime with time.
     pub async fn room(&self, limit: Duration) -> bool {
-        let room = async {
-            while self.shared.records.load(Ordering::Acquire) >= self.max_records
-                || self.shared.bytes.load(Ordering::Acquire) >= self.max_bytes
-            {
-                self.shared.room.notified().await;
-            }
-        };
-        tokio::time::timeout(limit, room).await.is_ok()
+        self.shared.in_flight.room(limit).await
     }
 
     /// Records without an outcome.
     pub fn in_flight(&self) -> usize {
-        self.shared.records.load(Ordering::Acquire)
+        self.shared.in_flight.records()
     }
 
     /// Whether a broker answered lately.
@@ -206,19 +194,6 @@ impl<O: Send + 'static> Producer<O> {
             left => Err(FlushError { left }),
         }
     }
-
-    /// Counts a record in if the bounds are not reached. The last one may reach over the bytes allowed, so that
-    /// [`Self::room`] need not know how large the next is.
-    fn take(&self, bytes: usize) -> bool {
-        let records_before = self.shared.records.fetch_add(1, Ordering::AcqRel);
-        let bytes_before = self.shared.bytes.fetch_add(bytes, Ordering::AcqRel);
-        let fits = records_before < self.max_records && bytes_before < self.max_bytes;
-        if !fits {
-            self.shared.bytes.fetch_sub(bytes, Ordering::AcqRel);
-            self.shared.records.fetch_sub(1, Ordering::AcqRel);
-        }
-        fits
-    }
 }
 
 impl<O: Send + 'static> fmt::Debug for Producer<O> {
@@ -231,13 +206,6 @@ impl<O: Send + 'static> fmt::Debug for Producer<O> {
 }
 
 impl Shared {
-    fn give_back(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
-        self.records.fetch_sub(1, Ordering::AcqRel);
-        // One task for one record's room: each that gets in brings an outcome that wakes the next.
-        self.room.notify_one();
-    }
-
     fn fail(&self, reason: &str) {
         if !self.failed.swap(true, Ordering::Relaxed) {
             tracing::error!(reason, "the Kafka producer has failed for good");
@@ -264,10 +232,10 @@ impl<O: Send + 'static> ClientContext for Context<O> {
         }
         metrics
             .in_flight_records
-            .set(count_f64(self.shared.records.load(Ordering::Relaxed)));
+            .set(count_f64(self.shared.in_flight.records()));
         metrics
             .in_flight_bytes
-            .set(count_f64(self.shared.bytes.load(Ordering::Relaxed)));
+            .set(count_f64(self.shared.in_flight.bytes()));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -311,7 +279,7 @@ impl<O: Send + 'static> ProducerContext for Context<O> {
         if catch_unwind(AssertUnwindSafe(|| (self.handler)(delivery, opaque))).is_err() {
             shared.fail("the handler of outcomes panicked");
         }
-        shared.give_back(bytes);
+        shared.in_flight.give_back(bytes);
     }
 }
 
