@@ -71,23 +71,31 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         parts.add_last(registry, admin);
         log.add_to(&mut parts);
 
-        data_dir.publish(&RunFile {
-            pid: std::process::id(),
-            mqtt: frontend.address,
-            admin: admin_address,
-            kafka: client.brokers.clone(),
-            embedded: config.kafka.brokers.is_empty(),
-            topic_prefix: topics.prefix().to_owned(),
-        })?;
-        print(&banner::text(&Running {
-            mqtt: frontend.address,
-            admin: admin_address,
-            kafka: &client.brokers,
-            embedded: config.kafka.brokers.is_empty(),
-            accounts: &accounts,
-            demo_device: SAMPLE_DEVICES.first().copied(),
-        }));
-        process::serve(parts.stages, config.process.grace).await
+        let health = parts.health.clone();
+        let announce = async {
+            health.until_ready().await;
+            data_dir.publish(&RunFile {
+                pid: std::process::id(),
+                mqtt: frontend.address,
+                admin: admin_address,
+                kafka: client.brokers.clone(),
+                embedded: config.kafka.brokers.is_empty(),
+                topic_prefix: topics.prefix().to_owned(),
+            })?;
+            print(&banner::text(&Running {
+                mqtt: frontend.address,
+                admin: admin_address,
+                kafka: &client.brokers,
+                embedded: config.kafka.brokers.is_empty(),
+                accounts: &accounts,
+                demo_device: SAMPLE_DEVICES.first().copied(),
+            }));
+            std::future::pending::<Result<Exit>>().await
+        };
+        tokio::select! {
+            exit = process::serve(parts.stages, config.process.grace) => exit,
+            failed = announce => failed,
+        }
     })
 }
 

@@ -1,9 +1,10 @@
 //! Health of a process: named conditions that its parts set and that the admin HTTP shows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
+use tokio::sync::watch;
 
 /// State of one condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,7 +18,9 @@ pub enum State {
 
 /// All conditions of a process. Cheap to clone; clones share the conditions.
 #[derive(Debug, Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<&'static str, State>>>);
+pub struct Health(Arc<watch::Sender<Conditions>>);
+
+type Conditions = BTreeMap<&'static str, State>;
 
 impl Health {
     /// Adds a condition that is not ready until its owner says so.
@@ -31,21 +34,31 @@ impl Health {
     }
 
     /// The conditions by name.
-    pub fn report(&self) -> BTreeMap<&'static str, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn report(&self) -> Conditions {
+        self.0.borrow().clone()
     }
 
     /// True if every condition is ready.
     pub fn is_ready(&self) -> bool {
-        self.report().values().all(|state| *state == State::Ready)
+        all_ready(&self.0.borrow())
+    }
+
+    /// Waits until every condition is ready.
+    pub async fn until_ready(&self) {
+        // The sender is ours, so the wait cannot fail.
+        let _ready = self.0.subscribe().wait_for(all_ready).await;
     }
 
     fn set(&self, name: &'static str, state: State) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, state);
+        self.0.send_if_modified(|conditions| {
+            let before = conditions.insert(name, state);
+            before.as_ref() != conditions.get(name)
+        });
     }
+}
+
+fn all_ready(conditions: &Conditions) -> bool {
+    conditions.values().all(|state| *state == State::Ready)
 }
 
 /// One condition, held by the part that it speaks of.
