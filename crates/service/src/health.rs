@@ -45,8 +45,9 @@ impl Health {
 
     /// Waits until every condition is ready.
     pub async fn until_ready(&self) {
+        let mut conditions = self.0.subscribe();
         // The sender is ours, so the wait cannot fail.
-        let _ready = self.0.subscribe().wait_for(all_ready).await;
+        drop(conditions.wait_for(all_ready).await);
     }
 
     fn set(&self, name: &'static str, state: State) {
