@@ -384,7 +384,9 @@ fn a_broker_that_dies_is_waited_for_and_a_silent_one_does_not_hold_a_stop() {
         )
         .unwrap();
     let start = Instant::now();
-    member.stop().unwrap();
+    member.stop.cancel();
+    // Commits under way when the broker died may have been lost; that is noticed, and no failure.
+    member.thread.join().unwrap().unwrap();
     drop((reader, producer));
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     kafka.resume(0).unwrap();
