@@ -7,7 +7,8 @@ mod run;
 mod tracker;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext as _;
@@ -24,6 +25,9 @@ use group::{Group, GroupContext};
 pub use monitor::{Health, Monitor, PartitionLag};
 pub use run::RunError;
 pub use tracker::Done;
+
+/// How long leaving the group may take at a stop.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// How a group consumer behaves.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -113,7 +117,34 @@ impl Consumer {
         stop: &CancellationToken,
         handler: impl FnMut(Message<'_>, Done),
     ) -> Result<(), RunError> {
-        run::run(&self, stop, handler)
+        let outcome = run::run(&self, stop, handler);
+        close(self.inner);
+        outcome
+    }
+}
+
+/// Leaves the group, at most for [`CLOSE_LIMIT`]. librdkafka leaves without a limit, minutes long when the coordinator
+/// is silent, and cannot be interrupted; the thread that does it is then left to the end of the process, and the
+/// group notices by the session timeout.
+fn close(inner: BaseConsumer<GroupContext>) {
+    let (closing, closed) = mpsc::channel::<()>();
+    let leave = move || {
+        drop(inner);
+        drop(closing);
+    };
+    // Without a thread the closure, and with it the consumer, is dropped right here.
+    let Ok(thread) = thread::Builder::new().name("kafka-close".to_owned()).spawn(leave) else {
+        return;
+    };
+    match closed.recv_timeout(CLOSE_LIMIT) {
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            tracing::warn!("Kafka does not answer; the group is left without it");
+        }
+        _ => {
+            if thread.join().is_err() {
+                tracing::error!("leaving the group panicked");
+            }
+        }
     }
 }
 

@@ -6,16 +6,24 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fleetwire_kafka::{Consumer, ConsumerOptions, Done, Monitor, Producer, Record, RunError};
+use fleetwire_apache_kafka::ApacheKafka;
+use fleetwire_kafka::{
+    ClientSettings, Consumer, ConsumerOptions, Done, Monitor, Producer, Reader, ReaderOptions, Record,
+    RunError,
+};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use support::{LIMIT, eventually, settings, topic, unique};
+use support::{LIMIT, eventually, settings, topic, topic_at, unique};
 use tokio_util::sync::CancellationToken;
 
 fn fill(topic: &str, numbers: std::ops::Range<u64>) {
-    let producer = Producer::<()>::new(&settings(), |delivery, ()| {
+    fill_at(&settings(), topic, numbers);
+}
+
+fn fill_at(settings: &ClientSettings, topic: &str, numbers: std::ops::Range<u64>) {
+    let producer = Producer::<()>::new(settings, |delivery, ()| {
         delivery.outcome.unwrap();
     })
     .unwrap();
@@ -79,9 +87,20 @@ impl Member {
         topic: &str,
         options: ConsumerOptions,
         strategy: &str,
+        handle: impl FnMut(u64, Done) + Send + 'static,
+    ) -> Self {
+        Self::start_at(settings(), group, topic, options, strategy, handle)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a test says all of it")]
+    fn start_at(
+        mut settings: ClientSettings,
+        group: &str,
+        topic: &str,
+        options: ConsumerOptions,
+        strategy: &str,
         mut handle: impl FnMut(u64, Done) + Send + 'static,
     ) -> Self {
-        let mut settings = settings();
         settings
             .properties
             .insert("partition.assignment.strategy".into(), strategy.into());
@@ -317,4 +336,58 @@ fn the_lag_is_known() {
     assert!(member.monitor.health().connected);
     held.lock().unwrap().drain(..).for_each(Done::complete);
     member.stop().unwrap();
+}
+
+#[test]
+fn a_broker_that_dies_is_waited_for_and_a_silent_one_does_not_hold_a_stop() {
+    let mut kafka = ApacheKafka::single().unwrap();
+    let settings = ClientSettings::new(kafka.bootstrap());
+    let (topic, group) = (topic_at(&kafka.bootstrap(), 2, &[]), unique("group"));
+    let seen: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
+    let sink = Arc::clone(&seen);
+    let options = ConsumerOptions {
+        drain_timeout: Duration::from_secs(1),
+        ..quick()
+    };
+    let handle = move |number, done: Done| {
+        sink.lock().unwrap().insert(number);
+        done.complete();
+    };
+    let member = Member::start_at(
+        settings.clone(),
+        &group,
+        &topic,
+        options,
+        "cooperative-sticky",
+        handle,
+    );
+    fill_at(&settings, &topic, 0..100);
+    eventually("the first hundred came", || seen.lock().unwrap().len() == 100);
+    kafka.kill(0).unwrap();
+    eventually("it knows that Kafka is gone", || {
+        !member.monitor.health().connected
+    });
+    kafka.restart(0).unwrap();
+    fill_at(&settings, &topic, 100..200);
+    eventually("the second hundred came", || seen.lock().unwrap().len() == 200);
+    let token = CancellationToken::new();
+    let reader = Reader::new(&settings, &topic, ReaderOptions::default(), &token).unwrap();
+    let producer = Producer::<()>::new(&settings, |_, ()| {}).unwrap();
+    kafka.pause(0).unwrap();
+    producer
+        .send(
+            Record {
+                topic: &topic,
+                ..Record::default()
+            },
+            (),
+        )
+        .unwrap();
+    let start = Instant::now();
+    member.stop.cancel();
+    // Commits under way when the broker died may have been lost; that is noticed, and no failure.
+    member.thread.join().unwrap().unwrap();
+    drop((reader, producer));
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    kafka.resume(0).unwrap();
 }
