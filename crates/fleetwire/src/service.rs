@@ -48,13 +48,13 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let mut config: FrontendConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     set(&mut config.frontend.listen, args.mqtt.as_ref());
+    let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let well_known = if config.frontend.allow_well_known_passwords {
         WellKnown::Allowed
     } else {
         WellKnown::Refused
     };
     let accounts = accounts(&config.accounts, well_known)?;
-    let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);

@@ -24,7 +24,7 @@ pub(crate) trait Row {
 
 impl Row for PositionEvent {
     const HEADER: &'static str =
-        "DEVICE           TIME (UTC)           FIX       LATITUDE   LONGITUDE   KM/H  HEAD  IGN  ATTRIBUTES";
+        "DEVICE           TIME (UTC)           FIX        LATITUDE   LONGITUDE   KM/H  HEAD  IGN  ATTRIBUTES";
 
     fn device(&self) -> &str {
         &self.device_id

@@ -1,6 +1,6 @@
 //! Kafka away at the start, in between, and for good.
 
-use fleetwire_apache_kafka::ApacheKafka;
+use fleetwire_apache_kafka::{ApacheKafka, TestKafka};
 
 use crate::support::{
     DEVICE, Decoder, Frontend, PASSWORD, Process, Publish, activate, fleetwire, get, is_ready, metric,
@@ -161,6 +161,17 @@ fn a_second_signal_ends_a_drain_that_cannot_end() {
     frontend.process.signal("TERM");
     let (status, printed) = frontend.process.wait();
     assert_eq!(status.code(), Some(130), "{printed}");
+}
+
+#[test]
+fn without_topics_a_service_is_not_ready_and_says_how_to_make_them() {
+    let kafka = TestKafka::shared().unwrap().bootstrap();
+    let frontend = Frontend::start(kafka, "nobody-made-these-topics", None);
+    until("it says what is missing", || {
+        let (status, reasons) = get(frontend.admin, "/readyz");
+        (status == 503 && reasons.contains("fleetwire topics apply")).then_some(())
+    });
+    frontend.process.stop();
 }
 
 #[test]
