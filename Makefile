@@ -24,7 +24,7 @@ run: build ## Run the whole pipeline here; KAFKA=apache runs it on a durable loc
 ifeq ($(KAFKA),apache)
 	@.ci/setup test
 	$(CARGO) build $(PROFILE) -p fleetwire-apache-kafka
-	@exec $(APACHE_KAFKA) exec --data $(DATA)/apache-kafka --env FLEETWIRE_KAFKA -- $(BIN) run $(ARGS)
+	@exec $(APACHE_KAFKA) exec --data $(DATA)/apache-kafka --env FLEETWIRE_KAFKA -- $(BIN) run --samples $(ARGS)
 else ifneq ($(KAFKA),)
 	@exec $(BIN) run --kafka $(KAFKA) $(ARGS)
 else

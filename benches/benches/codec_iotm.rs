@@ -9,14 +9,8 @@ use fleetwire_codec::{Decoded, Options, Protocol};
 
 /// One record of a driving vehicle, and thirteen of a parked one.
 const PAYLOADS: [(&str, &str); 2] = [
-    (
-        "one_record",
-        include_str!("../../crates/codec/tests/fixtures/iotm/i00_field_position.hex"),
-    ),
-    (
-        "thirteen_records",
-        include_str!("../../crates/codec/tests/fixtures/iotm/i11_thirteen_records.hex"),
-    ),
+    ("one_record", include_str!("../../crates/codec/tests/fixtures/iotm/i00_field_position.hex")),
+    ("thirteen_records", include_str!("../../crates/codec/tests/fixtures/iotm/i11_thirteen_records.hex")),
 ];
 
 fn decode(criterion: &mut Criterion) {
@@ -25,9 +19,7 @@ fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("codec_iotm");
     for (name, text) in PAYLOADS {
         let payload = hex::decode(text.trim()).expect("a fixture is hexadecimal");
-        Protocol::Iotm
-            .decode(&payload, &options, &mut out)
-            .expect("a fixture decodes");
+        Protocol::Iotm.decode(&payload, &options, &mut out).expect("a fixture decodes");
         group.throughput(Throughput::Elements(out.records.len() as u64));
         out.clear();
         group.bench_function(name, |bencher| {

@@ -35,32 +35,18 @@ struct Target {
 }
 
 fn main() -> Result<()> {
-    let external = std::env::var("FLEETWIRE_TEST_KAFKA")
-        .ok()
-        .filter(|address| !address.is_empty());
+    let external = std::env::var("FLEETWIRE_TEST_KAFKA").ok().filter(|address| !address.is_empty());
     let topic = format!("bench-{}", std::process::id());
-    let mock = if external.is_none() {
-        Some(MockCluster::new(1)?)
-    } else {
-        None
-    };
+    let mock = if external.is_none() { Some(MockCluster::new(1)?) } else { None };
     if let Some(mock) = &mock {
         mock.create_topic(&topic, 4, 1)?;
     }
-    let brokers = external
-        .clone()
-        .or_else(|| mock.as_ref().map(MockCluster::bootstrap_servers));
-    let target = Target {
-        brokers: brokers.context("there is no broker")?,
-        topic,
-    };
+    let brokers = external.clone().or_else(|| mock.as_ref().map(MockCluster::bootstrap_servers));
+    let target = Target { brokers: brokers.context("there is no broker")?, topic };
     if external.is_some() {
         create(&target)?;
     }
-    println!(
-        "{RECORDS} records of {} B, key 15 B, linger 5 ms, acks=all, idempotent, lz4",
-        PAYLOAD.len()
-    );
+    println!("{RECORDS} records of {} B, key 15 B, linger 5 ms, acks=all, idempotent, lz4", PAYLOAD.len());
     println!("{:<48} {:>10} {:>14}", "producer", "records/s", "CPU us/record");
     for _ in 0..2 {
         measure("ThreadedProducer, own context", &target, threaded)?;
@@ -81,11 +67,7 @@ fn measure(name: &str, target: &Target, run: impl FnOnce(&Target) -> Result<u64>
     let (wall, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let records = RECORDS as f64;
-    println!(
-        "{name:<48} {:>10.0} {:>14.2}",
-        records / wall,
-        cpu * 1e6 / records
-    );
+    println!("{name:<48} {:>10.0} {:>14.2}", records / wall, cpu * 1e6 / records);
     Ok(())
 }
 
@@ -93,12 +75,7 @@ fn measure(name: &str, target: &Target, run: impl FnOnce(&Target) -> Result<u64>
 fn cpu_seconds() -> Result<f64> {
     let text = fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = text.rsplit_once(')').context("no such format")?;
-    let ticks = |index| {
-        fields
-            .split_whitespace()
-            .nth(index)
-            .and_then(|field| field.parse::<f64>().ok())
-    };
+    let ticks = |index| fields.split_whitespace().nth(index).and_then(|field| field.parse::<f64>().ok());
     Ok((ticks(11).context("no user time")? + ticks(12).context("no system time")?) / 100.0)
 }
 
@@ -141,9 +118,7 @@ fn threaded(target: &Target) -> Result<u64> {
         ThreadedProducer::from_config_and_context(&config(target), context)?;
     for number in 0..RECORDS {
         let key = key(number);
-        let mut record = BaseRecord::with_opaque_to(&target.topic, 0)
-            .key(&key)
-            .payload(&PAYLOAD);
+        let mut record = BaseRecord::with_opaque_to(&target.topic, 0).key(&key).payload(&PAYLOAD);
         while let Err((_, back)) = producer.send(record) {
             record = back;
             std::thread::sleep(Duration::from_millis(1));
@@ -161,9 +136,7 @@ fn base(target: &Target) -> Result<u64> {
     let producer: BaseProducer<Counting> = BaseProducer::from_config_and_context(&config(target), context)?;
     for number in 0..RECORDS {
         let key = key(number);
-        let mut record = BaseRecord::with_opaque_to(&target.topic, 0)
-            .key(&key)
-            .payload(&PAYLOAD);
+        let mut record = BaseRecord::with_opaque_to(&target.topic, 0).key(&key).payload(&PAYLOAD);
         while let Err((_, back)) = producer.send(record) {
             record = back;
             producer.poll(Duration::from_millis(1));
@@ -223,17 +196,11 @@ impl AsyncRuntime for Tokio {
 type Futures = FutureProducer<DefaultClientContext, Tokio>;
 
 fn futures(target: &Target) -> Result<Futures> {
-    Ok(FutureProducer::from_config_and_context(
-        &config(target),
-        DefaultClientContext,
-    )?)
+    Ok(FutureProducer::from_config_and_context(&config(target), DefaultClientContext)?)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
 fn queued(target: &Target) -> Result<u64> {
@@ -291,9 +258,8 @@ fn tasks(target: &Target) -> Result<u64> {
 }
 
 fn create(target: &Target) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", &target.brokers)
-        .create()?;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &target.brokers).create()?;
     let new = NewTopic::new(&target.topic, 4, TopicReplication::Fixed(1));
     let created = runtime()?.block_on(admin.create_topics([&new], &AdminOptions::new()))?;
     match created.into_iter().next() {

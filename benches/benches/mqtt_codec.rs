@@ -78,10 +78,7 @@ fn bench(criterion: &mut Criterion) {
                     );
                 });
                 // Others may write another form; rumqttd puts the flags of every CONNECT into the first one.
-                assert!(
-                    out == template || codec != Codec::Ours,
-                    "what is written is what was read"
-                );
+                assert!(out == template || codec != Codec::Ours, "what is written is what was read");
             }
         }
     }

@@ -99,11 +99,7 @@ fn rmqtt_v5(input: &mut BytesMut, mut out: Option<&mut BytesMut>) -> Result<usiz
 fn core(level: Level, input: &mut BytesMut, mut out: Option<&mut BytesMut>) -> Result<usize, String> {
     let mut count = 0;
     while let Some(frame) = Frame::next(input, LIMIT).map_err(|err| err.code())? {
-        let packet = if level.is_v5() {
-            core_v5(&frame)
-        } else {
-            core_v3(&frame)
-        }?;
+        let packet = if level.is_v5() { core_v5(&frame) } else { core_v3(&frame) }?;
         if let Some(out) = out.as_deref_mut() {
             for buffer in packet.to_buffers() {
                 out.extend_from_slice(&buffer);

@@ -37,114 +37,41 @@ const MALFORMED: [Malformed; 33] = [
     (V3, &[0x30, 4, 0, 2, b'a', 0], "MQTT-1.5.3-2 U+0000"),
     (V3, &[0x41, 2, 0, 1], "MQTT-2.2.2-2 PUBACK flags"),
     (V3, &[0x60, 2, 0, 1], "MQTT-3.6.1-1 PUBREL flags"),
-    (
-        V3,
-        &[0x80, 6, 0, 1, 0, 1, b'a', 0],
-        "MQTT-3.8.1-1 SUBSCRIBE flags",
-    ),
-    (
-        V3,
-        &[0xA0, 5, 0, 1, 0, 1, b'a'],
-        "MQTT-3.10.1-1 UNSUBSCRIBE flags",
-    ),
+    (V3, &[0x80, 6, 0, 1, 0, 1, b'a', 0], "MQTT-3.8.1-1 SUBSCRIBE flags"),
+    (V3, &[0xA0, 5, 0, 1, 0, 1, b'a'], "MQTT-3.10.1-1 UNSUBSCRIBE flags"),
     (V3, &[0xC1, 0], "MQTT-2.2.2-2 PINGREQ flags"),
     (V3, &[0x82, 2, 0, 1], "MQTT-3.8.3-3 no filter"),
     (V3, &[0x82, 6, 0, 1, 0, 1, b'a', 3], "MQTT-3-8.3-4 QoS 3"),
-    (
-        V3,
-        &[0x82, 6, 0, 1, 0, 1, b'a', 0x40],
-        "MQTT-3-8.3-4 reserved bits",
-    ),
+    (V3, &[0x82, 6, 0, 1, 0, 1, b'a', 0x40], "MQTT-3-8.3-4 reserved bits"),
     (V3, &[0x82, 7, 0, 1, 0, 2, b'a', b'#', 0], "MQTT-4.7.1-2 filter"),
-    (
-        V3,
-        b"\x10\x0d\0\x04MQTT\x04\x03\0\0\0\x01a",
-        "MQTT-3.1.2-3 reserved flag",
-    ),
-    (
-        V3,
-        b"\x10\x0d\0\x04MQTT\x04\x0a\0\0\0\x01a",
-        "MQTT-3.1.2-13 will QoS without will",
-    ),
-    (
-        V3,
-        b"\x10\x0d\0\x04MQTT\x04\x22\0\0\0\x01a",
-        "MQTT-3.1.2-15 will retain without will",
-    ),
-    (
-        V3,
-        b"\x10\x10\0\x04MQTT\x04\x42\0\0\0\x01a\0\x01p",
-        "MQTT-3.1.2-22 password without user",
-    ),
-    (
-        V3,
-        b"\x10\x12\0\x04MQTT\x04\x1e\0\0\0\x01a\0\x01t\0\0",
-        "MQTT-3.1.2-14 will QoS 3",
-    ),
-    (
-        V3,
-        b"\x10\x0e\0\x04MQTT\x04\x02\0\0\0\x01a!",
-        "bytes after the last field",
-    ),
-    (
-        V5,
-        &[0x30, 8, 0, 1, b'a', 4, 0x01, 0, 0x01, 0],
-        "3.3.2.3.2 property twice",
-    ),
-    (
-        V5,
-        &[0x30, 6, 0, 1, b'a', 2, 0x01, 2],
-        "3.3.2.3.2 property out of range",
-    ),
-    (
-        V5,
-        &[0x30, 9, 0, 1, b'a', 5, 0x11, 0, 0, 0, 1],
-        "2.2.2.2 property of another packet",
-    ),
-    (
-        V5,
-        &[0x30, 6, 0, 1, b'a', 2, 0x0B, 1],
-        "MQTT-3.3.4-6 subscription identifier from a client",
-    ),
-    (
-        V5,
-        &[0x30, 9, 0, 1, b'a', 5, 0x08, 0, 2, b'a', b'#'],
-        "MQTT-3.3.2-14 wildcard in response topic",
-    ),
+    (V3, b"\x10\x0d\0\x04MQTT\x04\x03\0\0\0\x01a", "MQTT-3.1.2-3 reserved flag"),
+    (V3, b"\x10\x0d\0\x04MQTT\x04\x0a\0\0\0\x01a", "MQTT-3.1.2-13 will QoS without will"),
+    (V3, b"\x10\x0d\0\x04MQTT\x04\x22\0\0\0\x01a", "MQTT-3.1.2-15 will retain without will"),
+    (V3, b"\x10\x10\0\x04MQTT\x04\x42\0\0\0\x01a\0\x01p", "MQTT-3.1.2-22 password without user"),
+    (V3, b"\x10\x12\0\x04MQTT\x04\x1e\0\0\0\x01a\0\x01t\0\0", "MQTT-3.1.2-14 will QoS 3"),
+    (V3, b"\x10\x0e\0\x04MQTT\x04\x02\0\0\0\x01a!", "bytes after the last field"),
+    (V5, &[0x30, 8, 0, 1, b'a', 4, 0x01, 0, 0x01, 0], "3.3.2.3.2 property twice"),
+    (V5, &[0x30, 6, 0, 1, b'a', 2, 0x01, 2], "3.3.2.3.2 property out of range"),
+    (V5, &[0x30, 9, 0, 1, b'a', 5, 0x11, 0, 0, 0, 1], "2.2.2.2 property of another packet"),
+    (V5, &[0x30, 6, 0, 1, b'a', 2, 0x0B, 1], "MQTT-3.3.4-6 subscription identifier from a client"),
+    (V5, &[0x30, 9, 0, 1, b'a', 5, 0x08, 0, 2, b'a', b'#'], "MQTT-3.3.2-14 wildcard in response topic"),
     (V5, &[0x30, 3, 0, 0, 0], "3.3.2.1 empty topic without alias"),
     (V5, &[0x40, 3, 0, 1, 0x01], "MQTT-3.4.2-1 reason code"),
     (V5, &[0xE0, 1, 0x8E], "MQTT-3.14.2-1 reason code of a server"),
-    (
-        V5,
-        &[0xC0, 0x80, 0x00],
-        "MQTT-1.5.5-1 length not in its shortest form",
-    ),
-    (
-        V5,
-        &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30],
-        "3.8.3.1 retain handling 3",
-    ),
+    (V5, &[0xC0, 0x80, 0x00], "MQTT-1.5.5-1 length not in its shortest form"),
+    (V5, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30], "3.8.3.1 retain handling 3"),
 ];
 
 /// Well-formed packets, whose mutations are tried.
 const SEEDS: [(Level, &[u8]); 12] = [
-    (
-        V3,
-        b"\x10\x1b\0\x04MQTT\x04\xc2\0\x3c\0\x05abcde\0\x03usr\0\x03pwd",
-    ),
+    (V3, b"\x10\x1b\0\x04MQTT\x04\xc2\0\x3c\0\x05abcde\0\x03usr\0\x03pwd"),
     (V3, b"\x32\x0c\0\x05BCE/D\0\x07pay"),
     (V3, b"\x82\x0a\0\x01\0\x05a/+/b\x01"),
     (V3, b"\xa2\x09\0\x01\0\x05a/b/c"),
     (V3, b"\x40\x02\0\x07"),
     (V3, b"\x62\x02\0\x07"),
-    (
-        V5,
-        b"\x10\x23\0\x04MQTT\x05\xc2\0\x3c\x08\x11\0\0\0\x05\x21\0\x05\0\x04abcd\0\x03usr\0\x03pwd",
-    ),
-    (
-        V5,
-        b"\x32\x1b\0\x05BCE/D\0\x07\x0e\x03\0\x04text\x26\0\x01k\0\x01vpay",
-    ),
+    (V5, b"\x10\x23\0\x04MQTT\x05\xc2\0\x3c\x08\x11\0\0\0\x05\x21\0\x05\0\x04abcd\0\x03usr\0\x03pwd"),
+    (V5, b"\x32\x1b\0\x05BCE/D\0\x07\x0e\x03\0\x04text\x26\0\x01k\0\x01vpay"),
     (V5, b"\x30\x09\0\x01a\x03\x23\0\x01pq"),
     (V5, b"\x82\x0b\0\x01\0\0\x05a/+/b\x01"),
     (V5, b"\x40\x04\0\x07\x97\0"),
@@ -227,12 +154,7 @@ fn malformed() {
                 verdict => Some(format!("{breach} ({verdict:?})")),
             })
             .collect();
-        println!(
-            "{}: {} of {} malformed packets not refused",
-            codec.name(),
-            wrong.len(),
-            MALFORMED.len()
-        );
+        println!("{}: {} of {} malformed packets not refused", codec.name(), wrong.len(), MALFORMED.len());
         for breach in &wrong {
             println!("    {breach}");
         }
@@ -256,9 +178,7 @@ fn random(inputs: u64) {
         let (level, bytes) = input(&mut random);
         let mut whole = BytesMut::from(&bytes[..]);
         let one = matches!(Frame::next(&mut whole, codecs::LIMIT), Ok(Some(_))) && whole.is_empty();
-        let reason = Codec::Ours
-            .run(level, &mut BytesMut::from(&bytes[..]), None)
-            .err();
+        let reason = Codec::Ours.run(level, &mut BytesMut::from(&bytes[..]), None).err();
         let ours = judge(Codec::Ours, level, &bytes);
         for (codec, tally) in Codec::ALL.into_iter().zip(&mut tallies) {
             match judge(codec, level, &bytes) {

@@ -9,10 +9,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(&files, [root])?;
     let out = std::env::var("OUT_DIR")?;
     std::fs::write(format!("{out}/contract.binpb"), descriptors.encode_to_vec())?;
-    prost_build::Config::new()
-        .bytes(["."])
-        .btree_map(["."])
-        .enable_type_names()
-        .compile_fds(descriptors)?;
+    prost_build::Config::new().bytes(["."]).btree_map(["."]).enable_type_names().compile_fds(descriptors)?;
     Ok(())
 }

@@ -4,22 +4,10 @@ use std::process::Command;
 
 fn main() {
     let commit = output("git", &["rev-parse", "--short=9", "HEAD"]);
-    let compiler = output(
-        &std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into()),
-        &["--version"],
-    );
-    println!(
-        "cargo::rustc-env=FLEETWIRE_COMMIT={}",
-        commit.as_deref().unwrap_or("unknown")
-    );
-    println!(
-        "cargo::rustc-env=FLEETWIRE_COMPILER={}",
-        compiler.as_deref().unwrap_or("unknown")
-    );
-    println!(
-        "cargo::rustc-env=FLEETWIRE_TARGET={}",
-        std::env::var("TARGET").unwrap_or_default()
-    );
+    let compiler = output(&std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into()), &["--version"]);
+    println!("cargo::rustc-env=FLEETWIRE_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
+    println!("cargo::rustc-env=FLEETWIRE_COMPILER={}", compiler.as_deref().unwrap_or("unknown"));
+    println!("cargo::rustc-env=FLEETWIRE_TARGET={}", std::env::var("TARGET").unwrap_or_default());
     if let Some(head) = output("git", &["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={head}");
     }

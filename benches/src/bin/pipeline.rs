@@ -68,33 +68,22 @@ impl Service {
     }
 
     fn admin(&self) -> Result<SocketAddr> {
-        self.addresses
-            .get("admin HTTP is served")
-            .copied()
-            .context("no admin address")
+        self.addresses.get("admin HTTP is served").copied().context("no admin address")
     }
 
     fn metric(&self, name: &str) -> Result<f64> {
         let body = get(self.admin()?, "/metrics")?;
-        let lines = body.lines().filter(|line| {
-            line.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with(['{', ' ']))
-        });
-        Ok(lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum())
+        let lines = body
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
     /// CPU seconds so far, user and system.
     fn cpu(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let after_name = stat.rsplit(')').next().context("no stat")?;
-        let times: Vec<f64> = after_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .flat_map(str::parse)
-            .collect();
+        let times: Vec<f64> = after_name.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
         Ok(times.iter().sum::<f64>() / TICKS)
     }
 }
@@ -104,32 +93,18 @@ fn main() -> Result<()> {
     let kafka = TestKafka::shared()?.bootstrap().to_owned();
     let prefix = format!("bench{}", std::process::id());
     let flags = ["--kafka", kafka.as_str(), "--topic-prefix", prefix.as_str()];
-    let created = Command::new(&binary)
-        .args(["topics", "apply"])
-        .args(flags)
-        .output()?;
-    ensure!(
-        created.status.success(),
-        "topics: {}",
-        String::from_utf8_lossy(&created.stderr)
-    );
+    let created = Command::new(&binary).args(["topics", "apply"]).args(flags).output()?;
+    ensure!(created.status.success(), "topics: {}", String::from_utf8_lossy(&created.stderr));
     let service = |name: &str| {
         let mut command = Command::new(&binary);
-        command
-            .arg(name)
-            .args(flags)
-            .env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
+        command.arg(name).args(flags).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
         command
     };
     let mut command = service("frontend");
     command.args(["--mqtt", "127.0.0.1:0"]);
     let frontend = Service::start(command, &["admin HTTP is served", "devices may connect"])?;
     let decoder = Service::start(service("decoder"), &["admin HTTP is served"])?;
-    let mqtt = frontend
-        .addresses
-        .get("devices may connect")
-        .context("no MQTT address")?
-        .to_string();
+    let mqtt = frontend.addresses.get("devices may connect").context("no MQTT address")?.to_string();
 
     println!("200 devices, 20 in flight, 1 to 5 records a message, {RUN} each");
     println!(
@@ -138,16 +113,7 @@ fn main() -> Result<()> {
     );
     for rate in RATES {
         let mut simulate = service("simulate");
-        simulate.args([
-            "--mqtt",
-            &mqtt,
-            "--devices",
-            "200",
-            "--interval",
-            "0s",
-            "--in-flight",
-            "20",
-        ]);
+        simulate.args(["--mqtt", &mqtt, "--devices", "200", "--interval", "0s", "--in-flight", "20"]);
         simulate.args(["--duration", RUN]);
         if let Some(rate) = rate {
             simulate.args(["--rate", &rate.to_string()]);
@@ -166,11 +132,7 @@ fn drive(mut simulate: Command, frontend: &Service, decoder: &Service) -> Result
     let finished = || decoder.metric("fleetwire_decoder_end_to_end_seconds_count");
     let (frontend_before, decoder_before, start) = (frontend.cpu()?, decoder.cpu()?, finished()?);
     let report = simulate.output()?;
-    ensure!(
-        report.status.success(),
-        "simulate: {}",
-        String::from_utf8_lossy(&report.stderr)
-    );
+    ensure!(report.status.success(), "simulate: {}", String::from_utf8_lossy(&report.stderr));
     let report = String::from_utf8(report.stdout)?;
     let acknowledged = number_before(&report, " acknowledged")?;
     let deadline = Instant::now() + PATIENCE;
@@ -191,24 +153,15 @@ fn drive(mut simulate: Command, frontend: &Service, decoder: &Service) -> Result
 /// The binary that was built beside this one.
 fn binary() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
-    let binary = here
-        .parent()
-        .map(|folder| folder.join("fleetwire"))
-        .context("no folder")?;
-    ensure!(
-        Path::is_file(&binary),
-        "{} is missing; `make build` makes it",
-        binary.display()
-    );
+    let binary = here.parent().map(|folder| folder.join("fleetwire")).context("no folder")?;
+    ensure!(Path::is_file(&binary), "{} is missing; `make build` makes it", binary.display());
     Ok(binary)
 }
 
 fn number_before(text: &str, word: &str) -> Result<f64> {
     let before = text.split(word).next().context("empty report")?;
     let number = before.rsplit([' ', '\n']).next().context("no number")?;
-    number
-        .parse()
-        .with_context(|| format!("no number before `{word}` in:\n{text}"))
+    number.parse().with_context(|| format!("no number before `{word}` in:\n{text}"))
 }
 
 fn latency(report: &str) -> &str {
@@ -220,10 +173,7 @@ fn latency(report: &str) -> &str {
 fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     match answer.split_once("\r\n\r\n") {

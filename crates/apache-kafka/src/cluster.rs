@@ -68,10 +68,7 @@ impl ApacheKafka {
 
     /// `nodes` nodes with temporary data folders, ready.
     pub fn cluster(nodes: usize) -> Result<Self> {
-        Self::start(&Options {
-            nodes,
-            ..Options::default()
-        })
+        Self::start(&Options { nodes, ..Options::default() })
     }
 
     /// Starts what the options say, and returns when every broker knows all others.
@@ -113,11 +110,8 @@ impl ApacheKafka {
 
     /// `host:port` of every broker, comma-separated.
     pub fn bootstrap(&self) -> String {
-        let hosts: Vec<String> = self
-            .ports
-            .iter()
-            .map(|ports| format!("127.0.0.1:{}", ports.broker))
-            .collect();
+        let hosts: Vec<String> =
+            self.ports.iter().map(|ports| format!("127.0.0.1:{}", ports.broker)).collect();
         hosts.join(",")
     }
 
@@ -178,20 +172,13 @@ impl ApacheKafka {
     }
 
     fn node(&mut self, node: usize) -> Result<&mut Node> {
-        self.nodes
-            .get_mut(node)
-            .with_context(|| format!("there is no node {node}"))
+        self.nodes.get_mut(node).with_context(|| format!("there is no node {node}"))
     }
 
     fn attempt(distribution: &Distribution, options: &Options, root: &Path) -> Result<Self> {
         let ports = free_ports(options.nodes, options.port)?;
-        let mut this = Self {
-            nodes: Vec::new(),
-            ports,
-            arguments: Vec::new(),
-            logs: root.to_owned(),
-            folder: None,
-        };
+        let mut this =
+            Self { nodes: Vec::new(), ports, arguments: Vec::new(), logs: root.to_owned(), folder: None };
         for node in 0..options.nodes {
             let settings = root.join(format!("node-{}.properties", node + 1));
             let data = root.join(format!("node-{}", node + 1));
@@ -266,10 +253,7 @@ fn free_ports(nodes: usize, first: Option<u16>) -> Result<Vec<Ports>> {
     (0..nodes)
         .map(|node| {
             let broker = take(if node == 0 { first.unwrap_or(0) } else { 0 })?;
-            Ok(Ports {
-                broker,
-                controller: take(0)?,
-            })
+            Ok(Ports { broker, controller: take(0)? })
         })
         .collect()
 }

@@ -72,10 +72,7 @@ impl Distribution {
         if archive.exists() {
             arguments.push(joined("-XX:SharedArchiveFile=", &archive));
         }
-        arguments.push(joined(
-            "-Dlog4j2.configurationFile=file:",
-            &self.lib().join("log4j2.properties"),
-        ));
+        arguments.push(joined("-Dlog4j2.configurationFile=file:", &self.lib().join("log4j2.properties")));
         arguments.push("-cp".into());
         arguments.push(self.lib().join("*").into_os_string());
         arguments
@@ -136,10 +133,8 @@ impl Distribution {
 
     fn record_archive(&self, work: &Path) -> Result<()> {
         let archive = work.join("classes.jsa");
-        let options = Options {
-            extra_java: vec![joined("-XX:ArchiveClassesAtExit=", &archive)],
-            ..Options::default()
-        };
+        let options =
+            Options { extra_java: vec![joined("-XX:ArchiveClassesAtExit=", &archive)], ..Options::default() };
         let mut kafka = ApacheKafka::start_with(self, &options)?;
         kafka.stop()?;
         fs::rename(&archive, self.archive()).context("the JVM wrote no archive")
@@ -152,10 +147,7 @@ fn format_template(lib: &Path, work: &Path) -> Result<()> {
     let settings = work.join("template.properties");
     let text = layout::properties(&layout::Layout {
         node: 1,
-        ports: &[layout::Ports {
-            broker: 9092,
-            controller: 9093,
-        }],
+        ports: &[layout::Ports { broker: 9092, controller: 9093 }],
         data: &data,
         extra: &[],
     });
@@ -172,10 +164,7 @@ fn format_template(lib: &Path, work: &Path) -> Result<()> {
         .output()
         .context("java cannot be started")?;
     if !output.status.success() {
-        bail!(
-            "StorageTool failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("StorageTool failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     fs::copy(data.join(layout::CHECKPOINT), lib.join(layout::CHECKPOINT))
         .context("StorageTool wrote no bootstrap.checkpoint")?;

@@ -53,11 +53,7 @@ fn apt(arguments: &[&str]) -> Result<()> {
         .output()
         .context("apt-get cannot be started")?;
     if !output.status.success() {
-        bail!(
-            "apt-get {} failed: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("apt-get {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

@@ -31,22 +31,12 @@ pub(crate) struct Layout<'a> {
 
 /// The settings file of one node.
 pub(crate) fn properties(layout: &Layout<'_>) -> String {
-    let Layout {
-        node,
-        ports,
-        data,
-        extra,
-    } = *layout;
+    let Layout { node, ports, data, extra } = *layout;
     let replicas = ports.len().min(3);
     let min_isr = if replicas >= 3 { 2 } else { 1 };
-    let voters: Vec<String> = (1..)
-        .zip(ports)
-        .map(|(id, ports)| format!("{id}@127.0.0.1:{}", ports.controller))
-        .collect();
-    let own = ports.get(node - 1).copied().unwrap_or(Ports {
-        broker: 0,
-        controller: 0,
-    });
+    let voters: Vec<String> =
+        (1..).zip(ports).map(|(id, ports)| format!("{id}@127.0.0.1:{}", ports.controller)).collect();
+    let own = ports.get(node - 1).copied().unwrap_or(Ports { broker: 0, controller: 0 });
     let mut text = format!(
         "process.roles=broker,controller\n\
          node.id={node}\n\
@@ -105,9 +95,7 @@ pub(crate) fn format(data: &Path, node: usize, cluster_id: &str, checkpoint: &Pa
 /// The cluster id that a folder was formatted with.
 pub(crate) fn cluster_id(data: &Path) -> Option<String> {
     let text = fs::read_to_string(data.join(META)).ok()?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("cluster.id="))
-        .map(str::to_owned)
+    text.lines().find_map(|line| line.strip_prefix("cluster.id=")).map(str::to_owned)
 }
 
 /// A random id in Kafka's form: 16 bytes as 22 characters of URL-safe Base64.
@@ -133,12 +121,7 @@ mod tests {
 
     #[test]
     fn a_node_of_three_replicates_and_knows_its_peers() {
-        let ports: Vec<Ports> = (0..3)
-            .map(|i| Ports {
-                broker: 100 + i,
-                controller: 200 + i,
-            })
-            .collect();
+        let ports: Vec<Ports> = (0..3).map(|i| Ports { broker: 100 + i, controller: 200 + i }).collect();
         let text = properties(&Layout {
             node: 2,
             ports: &ports,

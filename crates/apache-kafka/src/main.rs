@@ -110,10 +110,7 @@ fn exec(place: Place, env: &str, command: &[String]) -> Result<ExitCode> {
         .env(env, kafka.bootstrap())
         .spawn()
         .with_context(|| format!("`{program}` cannot be started"))?;
-    let pid = i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .context("the command has no id")?;
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("the command has no id")?;
     let handle = signals.handle();
     // One thread waits for signals, this one for the command.
     let (done, ended) = mpsc::channel::<()>();
@@ -121,11 +118,7 @@ fn exec(place: Place, env: &str, command: &[String]) -> Result<ExitCode> {
         for signal in signals.forever() {
             // A terminal's Ctrl-C has reached the command already, as it is in our process group.
             if signal != SIGINT && ended.try_recv() == Err(mpsc::TryRecvError::Empty) {
-                let signal = if signal == SIGHUP {
-                    Signal::HUP
-                } else {
-                    Signal::TERM
-                };
+                let signal = if signal == SIGHUP { Signal::HUP } else { Signal::TERM };
                 let _ = kill_process(pid, signal);
             }
         }
@@ -140,9 +133,7 @@ fn exec(place: Place, env: &str, command: &[String]) -> Result<ExitCode> {
 
 /// The command's code, or 128 + signal as shells say it.
 fn code(status: ExitStatus) -> u8 {
-    let code = status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 

@@ -73,18 +73,11 @@ impl Node {
         let pipe = shell.stdin.take();
         let mut line = String::new();
         if let Some(stdout) = shell.stdout.take() {
-            BufReader::new(stdout)
-                .read_line(&mut line)
-                .context("the shell said no process id")?;
+            BufReader::new(stdout).read_line(&mut line).context("the shell said no process id")?;
         }
         let java = line.trim().parse().ok().and_then(Pid::from_raw);
         let java = java.with_context(|| format!("`{}` is no process id", line.trim()))?;
-        Ok(Self {
-            shell,
-            pipe,
-            java,
-            log: log.to_owned(),
-        })
+        Ok(Self { shell, pipe, java, log: log.to_owned() })
     }
 
     /// Whether it was killed or stopped by us.

@@ -22,9 +22,7 @@ impl TestKafka {
     pub fn shared() -> Result<&'static Self> {
         static SHARED: OnceLock<Result<TestKafka, String>> = OnceLock::new();
         let outcome = SHARED.get_or_init(|| Self::find().map_err(|error| format!("{error:#}")));
-        outcome
-            .as_ref()
-            .map_err(|error| anyhow!("no Kafka for tests: {error}"))
+        outcome.as_ref().map_err(|error| anyhow!("no Kafka for tests: {error}"))
     }
 
     /// `host:port` of its brokers, comma-separated.
@@ -34,15 +32,9 @@ impl TestKafka {
 
     fn find() -> Result<Self> {
         if let Some(bootstrap) = std::env::var(TEST_KAFKA_ENV).ok().filter(|text| !text.is_empty()) {
-            return Ok(Self {
-                bootstrap,
-                _own: None,
-            });
+            return Ok(Self { bootstrap, _own: None });
         }
         let own = ApacheKafka::single()?;
-        Ok(Self {
-            bootstrap: own.bootstrap(),
-            _own: Some(own),
-        })
+        Ok(Self { bootstrap: own.bootstrap(), _own: Some(own) })
     }
 }

@@ -46,15 +46,10 @@ fn the_shared_kafka_is_started_once() {
 
 #[test]
 fn a_killed_parent_leaves_no_broker() {
-    let mut parent = Command::new(env!("CARGO_BIN_EXE_apache-kafka"))
-        .arg("run")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut parent =
+        Command::new(env!("CARGO_BIN_EXE_apache-kafka")).arg("run").stdout(Stdio::piped()).spawn().unwrap();
     let mut address = String::new();
-    BufReader::new(parent.stdout.take().unwrap())
-        .read_line(&mut address)
-        .unwrap();
+    BufReader::new(parent.stdout.take().unwrap()).read_line(&mut address).unwrap();
     let address = address.trim();
     assert!(answers(address));
     parent.kill().unwrap();
@@ -65,15 +60,7 @@ fn a_killed_parent_leaves_no_broker() {
 #[test]
 fn exec_passes_the_address_and_the_exit_code_on() {
     let output = Command::new(env!("CARGO_BIN_EXE_apache-kafka"))
-        .args([
-            "exec",
-            "--env",
-            "KAFKA_AT",
-            "--",
-            "sh",
-            "-c",
-            "echo \"$KAFKA_AT\"; exit 7",
-        ])
+        .args(["exec", "--env", "KAFKA_AT", "--", "sh", "-c", "echo \"$KAFKA_AT\"; exit 7"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(7));

@@ -30,9 +30,7 @@ impl FromStr for SensorId {
 
 impl<'de> Deserialize<'de> for SensorId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -127,9 +125,7 @@ impl FromStr for Target {
 
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -149,10 +145,7 @@ impl Profile {
     pub(crate) fn scale(self, id: u16) -> Option<&'static Scale> {
         match self {
             Self::None => None,
-            Self::J1939 => J1939
-                .iter()
-                .find(|(sensor, _)| *sensor == id)
-                .map(|(_, scale)| scale),
+            Self::J1939 => J1939.iter().find(|(sensor, _)| *sensor == id).map(|(_, scale)| scale),
         }
     }
 }
@@ -164,14 +157,7 @@ const J1939: &[(u16, Scale)] = &[
     (0x2008, scale(Target::CoolantC, 1.0, -40.0)),
     (0x2009, scale(Target::FuelLevel2Pct, 0.4, 0.0)),
     (0x300C, scale(Target::EngineSpeedRpm, 0.125, 0.0)),
-    (
-        0x301D,
-        scale(
-            Target::Attribute(Cow::Borrowed("wheel_speed_kmh")),
-            1.0 / 256.0,
-            0.0,
-        ),
-    ),
+    (0x301D, scale(Target::Attribute(Cow::Borrowed("wheel_speed_kmh")), 1.0 / 256.0, 0.0)),
     (0x4001, scale(Target::FuelUsedL, 0.5, 0.0)),
     (0x4002, scale(Target::EngineHours, 0.05, 0.0)),
 ];

@@ -19,11 +19,7 @@ use proptest::prelude::*;
 
 /// Decodes with every setting that changes the path, and checks what holds for any input.
 fn check(payload: &[u8]) -> Result<(), TestCaseError> {
-    let lenient = Options {
-        accept_bad_checksum: true,
-        profile: Profile::J1939,
-        ..Options::default()
-    };
+    let lenient = Options { accept_bad_checksum: true, profile: Profile::J1939, ..Options::default() };
     for options in [Options::default(), lenient] {
         let mut out = Decoded::default();
         match Protocol::Iotm.decode(payload, &options, &mut out) {
@@ -56,16 +52,9 @@ fn bounded(payload: &[u8], out: &Decoded) -> Result<(), TestCaseError> {
 fn finite(event: &PositionEvent) -> Result<(), TestCaseError> {
     if let Some(fix) = &event.fix {
         prop_assert!(fix.latitude.abs() <= 90.0 && fix.longitude.abs() <= 180.0);
-        prop_assert!(
-            fix.heading_deg
-                .is_none_or(|heading| (0.0..=360.0).contains(&heading))
-        );
+        prop_assert!(fix.heading_deg.is_none_or(|heading| (0.0..=360.0).contains(&heading)));
     }
-    prop_assert!(
-        event
-            .odometer_m
-            .is_none_or(|metres| metres.is_finite() && metres >= 0.0)
-    );
+    prop_assert!(event.odometer_m.is_none_or(|metres| metres.is_finite() && metres >= 0.0));
     for attribute in event.attributes.values() {
         if let Some(Typed::DoubleValue(number)) = attribute.value {
             prop_assert!(number.is_finite());
@@ -75,10 +64,8 @@ fn finite(event: &PositionEvent) -> Result<(), TestCaseError> {
 }
 
 fn capture() -> impl Strategy<Value = Vec<u8>> {
-    let payloads: Vec<_> = vectors::all()
-        .iter()
-        .map(|vector| hex::decode(vector["hex"].as_str().unwrap()).unwrap())
-        .collect();
+    let payloads: Vec<_> =
+        vectors::all().iter().map(|vector| hex::decode(vector["hex"].as_str().unwrap()).unwrap()).collect();
     prop::sample::select(payloads)
 }
 

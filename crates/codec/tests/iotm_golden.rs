@@ -20,14 +20,8 @@ fn captures_decode_as_reviewed() {
     insta::glob!("fixtures/*/*.hex", |file| {
         let text = std::fs::read_to_string(file).unwrap();
         let payload = hex::decode(text.trim()).unwrap();
-        let protocol: Protocol = file
-            .parent()
-            .and_then(|dir| dir.file_name())
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let protocol: Protocol =
+            file.parent().and_then(|dir| dir.file_name()).unwrap().to_str().unwrap().parse().unwrap();
         let mut decoded = Decoded::default();
         let outcome = protocol.decode(&payload, &Options::default(), &mut decoded);
         let mut settings = insta::Settings::clone_current();
@@ -74,20 +68,13 @@ fn every_sensor_is_where_another_decoder_found_it() {
                 }
             }
         }
-        assert!(
-            records.next().is_none() && skipped.next().is_none(),
-            "{}",
-            vector["provenance"]
-        );
+        assert!(records.next().is_none() && skipped.next().is_none(), "{}", vector["provenance"]);
     }
 }
 
 fn compare_event(event: &DeviceEvent, expected: &Value) {
     assert_eq!(expected["kind"], "event");
-    assert_eq!(
-        event.device_time.unwrap().seconds,
-        expected["time"].as_i64().unwrap()
-    );
+    assert_eq!(event.device_time.unwrap().seconds, expected["time"].as_i64().unwrap());
     assert_eq!(event.function.map(u64::from), expected["function"].as_u64());
     assert_eq!(event.code.map(u64::from), expected["event"].as_u64());
     assert_eq!(Some(event.text.as_str()), expected["tail_ascii"].as_str());
@@ -96,10 +83,7 @@ fn compare_event(event: &DeviceEvent, expected: &Value) {
 
 fn compare_position(event: &PositionEvent, expected: &Value) {
     assert_eq!(expected["kind"], "telemetry");
-    assert_eq!(
-        event.device_time.unwrap().seconds,
-        expected["time"].as_i64().unwrap()
-    );
+    assert_eq!(event.device_time.unwrap().seconds, expected["time"].as_i64().unwrap());
     assert!(event.quality.is_empty());
     assert_eq!(Expected::of(expected), Expected::found_in(event));
 }
@@ -107,21 +91,14 @@ fn compare_position(event: &PositionEvent, expected: &Value) {
 #[test]
 fn the_field_device_is_at_its_place() {
     let decoded = decode(&vectors::payload("i00_field_position"), &Options::default());
-    let [record] = decoded.records.as_slice() else {
-        panic!("{decoded:?}")
-    };
+    let [record] = decoded.records.as_slice() else { panic!("{decoded:?}") };
     assert_eq!(record.device_id.as_ref().unwrap().as_str(), "867035046242895");
     assert_eq!(record.span, 12..68);
-    let Body::Position(event) = &record.body else {
-        panic!("no position")
-    };
+    let Body::Position(event) = &record.body else { panic!("no position") };
     let fix = event.fix.as_ref().unwrap();
     assert_eq!(fix.r#type(), FixType::Fix);
     assert!((fix.latitude - 25.162_023_5).abs() < 1e-6 && (fix.longitude - 55.402_519_2).abs() < 1e-6);
-    assert_eq!(
-        (fix.speed_kmh, fix.heading_deg, fix.altitude_m),
-        (Some(18.0), Some(238.0), Some(-2.0))
-    );
+    assert_eq!((fix.speed_kmh, fix.heading_deg, fix.altitude_m), (Some(18.0), Some(238.0), Some(-2.0)));
     assert_eq!((fix.hdop, fix.satellites), (Some(0.8), Some(6)));
     assert_eq!(event.power.as_ref().unwrap().supply_v, Some(14.51));
     assert_eq!(event.ignition, Some(true));
@@ -140,9 +117,7 @@ fn a_record_without_satellites_repeats_the_last_fix() {
             Body::Event(_) => panic!("an event"),
         })
         .collect();
-    let repeats: Vec<_> = (0..13)
-        .filter(|index| types[*index] == FixType::LastKnown)
-        .collect();
+    let repeats: Vec<_> = (0..13).filter(|index| types[*index] == FixType::LastKnown).collect();
     assert_eq!(repeats, [1, 8]);
 }
 
@@ -155,8 +130,5 @@ fn an_output_that_went_on_is_seen() {
             Body::Event(_) => panic!("an event"),
         }
     };
-    assert_eq!(
-        (on("i12_before_output_on"), on("i13_after_output_on")),
-        (false, true)
-    );
+    assert_eq!((on("i12_before_output_on"), on("i13_after_output_on")), (false, true));
 }

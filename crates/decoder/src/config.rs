@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DecoderSettings {
-    /// Consumer group that the workers share.
+    /// Consumer group that the workers share; empty takes the topic prefix and "-decoder".
     pub group: String,
     /// Raw publishes being worked on at most, per worker.
     pub max_in_flight: usize,
@@ -22,7 +22,7 @@ pub struct DecoderSettings {
 impl Default for DecoderSettings {
     fn default() -> Self {
         Self {
-            group: "fleetwire-decoder".to_owned(),
+            group: String::new(),
             max_in_flight: 10_000,
             clock: ClockSettings::default(),
             iotm: Options::default(),
@@ -44,9 +44,6 @@ pub struct ClockSettings {
 
 impl Default for ClockSettings {
     fn default() -> Self {
-        Self {
-            future_tolerance: Duration::from_mins(5),
-            max_age: Duration::from_hours(24 * 90),
-        }
+        Self { future_tolerance: Duration::from_mins(5), max_age: Duration::from_hours(24 * 90) }
     }
 }

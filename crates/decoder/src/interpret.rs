@@ -70,34 +70,18 @@ struct Rejection {
 
 impl Rejection {
     fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-            byte_offset: None,
-        }
+        Self { code, reason: reason.into(), byte_offset: None }
     }
 }
 
 /// Words of rejections that are not the codec's; [`fleetwire_codec::DecodeError::CODES`] has those.
-pub const CODES: &[&str] = &[
-    "raw_record",
-    "no_identity",
-    "not_activated",
-    "disabled",
-    "no_records",
-    "identity_mismatch",
-];
+pub const CODES: &[&str] =
+    &["raw_record", "no_identity", "not_activated", "disabled", "no_records", "identity_mismatch"];
 
 impl Interpreter {
     /// An interpreter; `version` is the build that events name.
     pub fn new(devices: Arc<Devices>, options: Options, clock: ClockSettings, version: &'static str) -> Self {
-        Self {
-            devices,
-            options,
-            clock,
-            version,
-            scratch: Decoded::default(),
-        }
+        Self { devices, options, clock, version, scratch: Decoded::default() }
     }
 
     /// Interprets one raw record at `now_ms`, Unix milliseconds.
@@ -122,10 +106,7 @@ impl Interpreter {
                     ..DeadLetter::default()
                 };
                 let outputs = vec![Output::DeadLetter(Box::new(letter))];
-                return Interpretation {
-                    outputs,
-                    ..Interpretation::default()
-                };
+                return Interpretation { outputs, ..Interpretation::default() };
             }
         };
         self.publish(raw, raw_ref, now_ms)
@@ -133,11 +114,7 @@ impl Interpreter {
 
     fn publish(&mut self, raw: RawPublish, raw_ref: RawRef, now_ms: i64) -> Interpretation {
         let mut result = Interpretation {
-            key: if raw.device_id.is_empty() {
-                raw.client_id.clone()
-            } else {
-                raw.device_id.clone()
-            },
+            key: if raw.device_id.is_empty() { raw.client_id.clone() } else { raw.device_id.clone() },
             received_ms: raw.received_time.as_ref().map_or(0, time::to_unix_ms),
             ..Interpretation::default()
         };
@@ -147,13 +124,7 @@ impl Interpreter {
             Ok((device, known)) => {
                 model = Some(known);
                 result.protocol = known.protocol.name();
-                let event = Envelope {
-                    device,
-                    model: known,
-                    raw: &raw,
-                    raw_ref: &raw_ref,
-                    now_ms,
-                };
+                let event = Envelope { device, model: known, raw: &raw, raw_ref: &raw_ref, now_ms };
                 self.payload(&event, &mut result)
             }
         };
@@ -165,9 +136,7 @@ impl Interpreter {
                 protocol: result.protocol.to_owned(),
                 code: rejection.code.to_owned(),
                 reason: rejection.reason,
-                byte_offset: rejection
-                    .byte_offset
-                    .and_then(|offset| u32::try_from(offset).ok()),
+                byte_offset: rejection.byte_offset.and_then(|offset| u32::try_from(offset).ok()),
                 rejected_time: Some(time::from_unix_ms(now_ms)),
                 decoder_version: self.version.to_owned(),
                 raw_value: Bytes::new(),
@@ -180,16 +149,10 @@ impl Interpreter {
     /// The activated device that a publish came from.
     fn sender(&self, raw: &RawPublish) -> Result<(DeviceId, &'static Model), Rejection> {
         let device: DeviceId = raw.device_id.parse().map_err(|err| {
-            Rejection::new(
-                "no_identity",
-                format!("`{}` is no device id: {err}", raw.device_id),
-            )
+            Rejection::new("no_identity", format!("`{}` is no device id: {err}", raw.device_id))
         })?;
         match self.devices.get(&device) {
-            None => Err(Rejection::new(
-                "not_activated",
-                format!("device {device} is not activated"),
-            )),
+            None => Err(Rejection::new("not_activated", format!("device {device} is not activated"))),
             Some(found) if !found.is_active() => {
                 Err(Rejection::new("disabled", format!("device {device} is disabled")))
             }
@@ -201,25 +164,14 @@ impl Interpreter {
     fn payload(&mut self, envelope: &Envelope<'_>, result: &mut Interpretation) -> Option<Rejection> {
         let payload = &envelope.raw.payload;
         self.scratch.clear();
-        if let Err(err) = envelope
-            .model
-            .protocol
-            .decode(payload, &self.options, &mut self.scratch)
-        {
+        if let Err(err) = envelope.model.protocol.decode(payload, &self.options, &mut self.scratch) {
             let byte_offset = err.byte_offset();
-            return Some(Rejection {
-                code: err.code(),
-                reason: err.to_string(),
-                byte_offset,
-            });
+            return Some(Rejection { code: err.code(), reason: err.to_string(), byte_offset });
         }
         result.skipped = self.scratch.skipped.len();
         let count = u32::try_from(self.scratch.records.len()).unwrap_or(u32::MAX);
         if count == 0 {
-            let reason = format!(
-                "the payload holds no event ({} records were skipped)",
-                result.skipped
-            );
+            let reason = format!("the payload holds no event ({} records were skipped)", result.skipped);
             return Some(Rejection::new("no_records", reason));
         }
         let mut foreign: Option<(DeviceId, usize)> = None;
@@ -229,14 +181,9 @@ impl Interpreter {
                     foreign.get_or_insert((claimed.clone(), record.span.start));
                 }
                 _ => {
-                    let place = RawRef {
-                        record_index: index,
-                        record_count: count,
-                        ..envelope.raw_ref.clone()
-                    };
-                    result
-                        .outputs
-                        .push(envelope.fill(record, place, self.clock, self.version));
+                    let place =
+                        RawRef { record_index: index, record_count: count, ..envelope.raw_ref.clone() };
+                    result.outputs.push(envelope.fill(record, place, self.clock, self.version));
                 }
             }
         }
@@ -265,9 +212,7 @@ impl Envelope<'_> {
         let encoded = self.raw.payload.get(record.span).unwrap_or_default();
         let dedup_key = event_id::dedup_key(&self.device, protocol, encoded);
         let suspicion = |device_time: Option<&Timestamp>| {
-            clock
-                .suspicion(device_time.map(time::to_unix_ms), received_ms)
-                .map(i32::from)
+            clock.suspicion(device_time.map(time::to_unix_ms), received_ms).map(i32::from)
         };
         match record.body {
             Body::Position(mut position) => {

@@ -29,7 +29,7 @@ impl DecoderMetrics {
             payloads: counter!("fleetwire_decoder_payloads_total"),
             positions: events("position"),
             events: events("device_event"),
-            dead_letters: CounterFamily::new("fleetwire_decoder_dead_letters_total", "code", &[]),
+            dead_letters: CounterFamily::new("fleetwire_decoder_dead_letters_total", "code", &words()),
             skipped: counter!("fleetwire_decoder_skipped_records_total"),
             per_payload: histogram!("fleetwire_decoder_events_per_payload"),
             decode: histogram!("fleetwire_decoder_decode_seconds"),
@@ -63,12 +63,13 @@ impl DecoderMetrics {
     }
 }
 
+fn words() -> Vec<&'static str> {
+    [crate::interpret::CODES, fleetwire_codec::DecodeError::CODES].concat()
+}
+
 /// The fixed word behind a code, so that a label can never be anything else.
 fn word(code: &str) -> &'static str {
-    let known = crate::interpret::CODES
-        .iter()
-        .chain(fleetwire_codec::DecodeError::CODES);
-    known.copied().find(|known| *known == code).unwrap_or("other")
+    words().into_iter().find(|known| *known == code).unwrap_or("other")
 }
 
 fn describe() {
@@ -82,11 +83,7 @@ fn describe() {
         "fleetwire_decoder_skipped_records_total",
         "Records within payloads that are no event of the device; they stay in the raw topic."
     );
-    describe_histogram!(
-        "fleetwire_decoder_events_per_payload",
-        Unit::Count,
-        "Events made of one payload."
-    );
+    describe_histogram!("fleetwire_decoder_events_per_payload", Unit::Count, "Events made of one payload.");
     describe_histogram!(
         "fleetwire_decoder_decode_seconds",
         Unit::Seconds,

@@ -16,11 +16,7 @@ pub(crate) struct Pending {
 impl Pending {
     /// A raw record that became `outputs` events, at least one.
     pub(crate) fn new(outputs: usize, received_ms: i64, done: Done) -> Self {
-        Self {
-            left: AtomicUsize::new(outputs),
-            received_ms,
-            done: Mutex::new(Some(done)),
-        }
+        Self { left: AtomicUsize::new(outputs), received_ms, done: Mutex::new(Some(done)) }
     }
 
     /// One of its events is stored. The last one completes the raw record and returns when it was received,

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use fleetwire_kafka::{
-    ClientSettings, Consumer, ConsumerOptions, DeliveryError, Done, Message, Monitor, Producer, Record,
-    SendError, Start,
+    ClientError, ClientSettings, Consumer, ConsumerOptions, DeliveryError, Done, Message, Monitor, Producer,
+    Record, SendError, Start,
 };
-use fleetwire_model::{Topic, Topics};
+use fleetwire_model::{TYPE_HEADER, Topic, Topics};
 use fleetwire_registry::Devices;
 use fleetwire_service::clock;
 use fleetwire_service::health::{Condition, Health};
@@ -32,6 +32,11 @@ const ROOM: Duration = Duration::from_millis(100);
 /// How often the connection is looked at for readiness.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 
+/// Values of the type header.
+const POSITION: &str = "fleetwire.v1.PositionEvent";
+const DEVICE_EVENT: &str = "fleetwire.v1.DeviceEvent";
+const DEAD_LETTER: &str = "fleetwire.v1.DeadLetter";
+
 /// What a decoder needs from its process.
 #[derive(Debug)]
 pub struct Dependencies {
@@ -53,15 +58,7 @@ pub struct Dependencies {
 
 /// Adds a decoder worker, as a stage of its own.
 pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stages) -> Result<()> {
-    let Dependencies {
-        kafka,
-        topics,
-        devices,
-        mut caught_up,
-        health,
-        version,
-        grace,
-    } = needs;
+    let Dependencies { kafka, topics, devices, mut caught_up, health, version, grace } = needs;
     let metrics = Arc::new(DecoderMetrics::new());
     let broken = Broken::default();
     let mut producing = kafka.clone();
@@ -70,14 +67,7 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
         let (broken, metrics) = (broken.clone(), Arc::clone(&metrics));
         move |delivery, pending: Arc<Pending>| settle(delivery.outcome.err(), &pending, &broken, &metrics)
     })?;
-    let options = ConsumerOptions {
-        start: Start::Beginning,
-        max_in_flight_records: settings.max_in_flight,
-        // What remains of the grace is for the commit and the stages behind.
-        drain_timeout: grace.mul_f64(0.7),
-        ..ConsumerOptions::default()
-    };
-    let consumer = Consumer::new(&kafka, &settings.group, &[&topics.name(Topic::Raw)], options)?;
+    let consumer = join(settings, &kafka, &topics, grace)?;
     let monitor = consumer.monitor();
     let stop = stages.open("decoder");
     let mut worker = Worker {
@@ -90,10 +80,7 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
         patience: grace.mul_f64(0.5),
     };
     let condition = health.condition("kafka_consumer");
-    stages.spawn(
-        "decoder readiness",
-        watch_consumer(monitor, condition, broken.clone(), stop.clone()),
-    );
+    stages.spawn("decoder readiness", watch_consumer(monitor, condition, broken.clone(), stop.clone()));
     stages.spawn("decoder worker", async move {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -103,12 +90,29 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
             let handle = Handle::current();
             consumer.run(&stop, |message, done| worker.take(&message, done, &handle))
         };
-        tokio::task::spawn_blocking(work)
-            .await
-            .context("the worker panicked")??;
+        tokio::task::spawn_blocking(work).await.context("the worker panicked")??;
         broken.check()
     });
     Ok(())
+}
+
+/// A member of the decoders' group.
+fn join(
+    settings: &DecoderSettings,
+    kafka: &ClientSettings,
+    topics: &Topics,
+    grace: Duration,
+) -> Result<Consumer, ClientError> {
+    let options = ConsumerOptions {
+        start: Start::Beginning,
+        max_in_flight_records: settings.max_in_flight,
+        // What remains of the grace is for the commit and the stages behind.
+        drain_timeout: grace.mul_f64(0.7),
+        ..ConsumerOptions::default()
+    };
+    let default_group = format!("{}-decoder", topics.prefix());
+    let group = if settings.group.is_empty() { &default_group } else { &settings.group };
+    Consumer::new(kafka, group, &[&topics.name(Topic::Raw)], options)
 }
 
 /// Why the decoder cannot go on, once it cannot.
@@ -121,10 +125,7 @@ struct Broken {
 impl Broken {
     fn tell(&self, reason: String) {
         error!(reason, "the decoder cannot go on");
-        self.reason
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(reason);
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
         self.told.cancel();
     }
 
@@ -193,27 +194,24 @@ impl Worker {
         let result = self.interpreter.interpret(record, clock::unix_ms());
         self.metrics.interpreted(&result, started.elapsed());
         // A raw record that nobody could read keeps the key that it came with.
-        let key = if result.key.is_empty() {
-            message.key().unwrap_or_default()
-        } else {
-            result.key.as_bytes()
-        };
+        let key =
+            if result.key.is_empty() { message.key().unwrap_or_default() } else { result.key.as_bytes() };
         let pending = Arc::new(Pending::new(result.outputs.len(), result.received_ms, done));
         for output in &result.outputs {
-            let (topic, value) = match output {
-                Output::Position(position) => (&self.names.positions, position.encode_to_vec()),
-                Output::Event(event) => (&self.names.events, event.encode_to_vec()),
-                Output::DeadLetter(letter) => (&self.names.dead_letters, letter.encode_to_vec()),
+            let (topic, message, value) = match output {
+                Output::Position(position) => (&self.names.positions, POSITION, position.encode_to_vec()),
+                Output::Event(event) => (&self.names.events, DEVICE_EVENT, event.encode_to_vec()),
+                Output::DeadLetter(letter) => (&self.names.dead_letters, DEAD_LETTER, letter.encode_to_vec()),
             };
             let record = Record {
                 topic,
                 key: Some(key),
                 payload: Some(&value),
-                ..Record::default()
+                timestamp_ms: None,
+                headers: &[(TYPE_HEADER, message.as_bytes())],
             };
             if let Err(err) = self.send(record, &pending, handle) {
-                self.broken
-                    .tell(format!("an event could not be handed to Kafka's client: {err}"));
+                self.broken.tell(format!("an event could not be handed to Kafka's client: {err}"));
                 return;
             }
         }

@@ -1,9 +1,5 @@
 //! What raw records become, on captured payloads and on bad ones.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use std::sync::Arc;
 
@@ -29,9 +25,7 @@ fn devices(status: DeviceStatus) -> Arc<Devices> {
         status: status.into(),
         ..Device::default()
     };
-    devices
-        .apply(DEVICE.as_bytes(), Some(&device.encode_to_vec()))
-        .unwrap();
+    devices.apply(DEVICE.as_bytes(), Some(&device.encode_to_vec())).unwrap();
     Arc::new(devices)
 }
 
@@ -48,18 +42,9 @@ fn raw(payload: &[u8]) -> RawPublish {
 }
 
 fn interpret_with(devices: Arc<Devices>, value: &[u8]) -> Interpretation {
-    let mut interpreter = Interpreter::new(
-        devices,
-        Options::default(),
-        ClockSettings::default(),
-        "0.1.0+test",
-    );
-    let record = RawRecord {
-        topic: "fleetwire.raw.v1",
-        partition: 3,
-        offset: 42,
-        value,
-    };
+    let mut interpreter =
+        Interpreter::new(devices, Options::default(), ClockSettings::default(), "0.1.0+test");
+    let record = RawRecord { topic: "fleetwire.raw.v1", partition: 3, offset: 42, value };
     interpreter.interpret(record, NOW_MS)
 }
 
@@ -74,11 +59,7 @@ fn vector() -> Vec<u8> {
 
 fn positions(outputs: &[Output]) -> Vec<&PositionEvent> {
     fn position(output: &Output) -> Option<&PositionEvent> {
-        if let Output::Position(position) = output {
-            Some(position)
-        } else {
-            None
-        }
+        if let Output::Position(position) = output { Some(position) } else { None }
     }
     outputs.iter().filter_map(position).collect()
 }
@@ -99,31 +80,17 @@ fn the_captured_payload_becomes_the_position_that_it_holds() {
     let position = positions(&result.outputs)[0];
     let fix = position.fix.as_ref().unwrap();
     assert!((fix.latitude - 25.162_023).abs() < 1e-6 && (fix.longitude - 55.402_519).abs() < 1e-6);
-    assert_eq!(
-        (fix.speed_kmh, fix.heading_deg, fix.altitude_m),
-        (Some(18.0), Some(238.0), Some(-2.0))
-    );
+    assert_eq!((fix.speed_kmh, fix.heading_deg, fix.altitude_m), (Some(18.0), Some(238.0), Some(-2.0)));
     assert_eq!(fix.r#type(), FixType::Fix);
     assert_eq!(position.device_id, DEVICE);
     assert_eq!(position.model, "xirgo-fms500-light-iotm");
     assert_eq!(position.region, "eu");
     assert_eq!(position.decoder_version, "0.1.0+test");
-    assert_eq!(
-        to_unix_ms(position.device_time.as_ref().unwrap()),
-        1_609_307_511_000
-    );
+    assert_eq!(to_unix_ms(position.device_time.as_ref().unwrap()), 1_609_307_511_000);
     assert_eq!(to_unix_ms(position.received_time.as_ref().unwrap()), RECEIVED_MS);
     assert_eq!(to_unix_ms(position.decoded_time.as_ref().unwrap()), NOW_MS);
     let place = position.raw_ref.as_ref().unwrap();
-    assert_eq!(
-        (
-            place.partition,
-            place.offset,
-            place.record_index,
-            place.record_count
-        ),
-        (3, 42, 0, 1)
-    );
+    assert_eq!((place.partition, place.offset, place.record_index, place.record_count), (3, 42, 0, 1));
     assert!(position.quality.is_empty());
 }
 
@@ -153,9 +120,7 @@ fn a_payload_of_another_device_never_becomes_a_position() {
         status: DeviceStatus::Active.into(),
         ..Device::default()
     };
-    devices
-        .apply(b"865209039554705", Some(&other.encode_to_vec()))
-        .unwrap();
+    devices.apply(b"865209039554705", Some(&other.encode_to_vec())).unwrap();
     let result = interpret_with(devices, &foreign.encode_to_vec());
     assert!(positions(&result.outputs).is_empty());
     let letter = dead_letter(&result.outputs);
@@ -228,10 +193,7 @@ fn a_clock_that_cannot_be_right_is_flagged() {
     for (received_ms, expected) in [
         (1_609_307_511_000 - 6 * 60_000, Some(Quality::ClockInFuture)),
         (1_609_307_511_000 - 4 * 60_000, None),
-        (
-            1_609_307_511_000 + 91 * 24 * 3_600_000,
-            Some(Quality::ClockTooOld),
-        ),
+        (1_609_307_511_000 + 91 * 24 * 3_600_000, Some(Quality::ClockTooOld)),
     ] {
         publish.received_time = Some(from_unix_ms(received_ms));
         let result = interpret(&publish);

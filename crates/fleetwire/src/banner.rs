@@ -36,6 +36,10 @@ pub(crate) struct Running<'a> {
     pub(crate) embedded: bool,
     pub(crate) accounts: &'a Accounts,
     pub(crate) demo_device: Option<&'a str>,
+    /// The command as it was given, for example "target/release/fleetwire".
+    pub(crate) command: &'a str,
+    /// Flags by which other commands find this one; empty if they need none.
+    pub(crate) find: &'a str,
 }
 
 /// The banner of `fleetwire run`.
@@ -47,10 +51,7 @@ pub(crate) fn text(running: &Running<'_>) -> String {
         format!("  admin    http://{}/  (readyz, metrics)", running.admin),
     ];
     if running.embedded {
-        lines.push(format!(
-            "  log      embedded, {} - it keeps nothing after it stops",
-            running.kafka
-        ));
+        lines.push(format!("  log      embedded, {} - it keeps nothing after it stops", running.kafka));
         lines
             .push("           keep it with Apache Kafka: make run KAFKA=apache, or --kafka HOST:PORT".into());
     } else {
@@ -59,10 +60,7 @@ pub(crate) fn text(running: &Running<'_>) -> String {
     for account in running.accounts.iter() {
         let name = &account.name;
         let password = if account.has_well_known_password() {
-            format!(
-                "password secretword (everybody knows it; {} sets another)",
-                password_variable(name)
-            )
+            format!("password secretword (everybody knows it; {} sets another)", password_variable(name))
         } else {
             format!("password from {}", password_variable(name))
         };
@@ -70,16 +68,18 @@ pub(crate) fn text(running: &Running<'_>) -> String {
     }
     lines.push(String::new());
     lines.push("Try next, in another terminal:".into());
-    lines.push("  fleetwire simulate --devices 20      devices that drive it".into());
-    lines.push(
-        "  fleetwire watch positions            what comes out (also: raw, events, dead-letters)".into(),
-    );
-    lines.push("  fleetwire device add IMEI            let a real device in".into());
+    let tries = [
+        ("simulate --devices 20", "devices that drive it"),
+        ("watch positions", "what comes out (also: raw, events, dead-letters)"),
+        ("device add IMEI", "let a real device in"),
+    ];
+    for (arguments, meaning) in tries {
+        let command = format!("{} {arguments}{}", running.command, running.find);
+        lines.push(format!("  {command:<46} {meaning}"));
+    }
     if let Some(device) = running.demo_device {
         lines.push(String::new());
-        lines.push(format!(
-            "Device {device} and those of the published samples are activated already."
-        ));
+        lines.push(format!("Device {device} and those of the published samples are activated already."));
     }
     lines.push("Ctrl-C stops it.".into());
     lines.join("\n")

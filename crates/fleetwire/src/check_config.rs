@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use fleetwire_registry::account;
 use fleetwire_service::exit::Exit;
+use fleetwire_service::logs;
 
-use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, RunConfig};
+use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, Process, RunConfig};
 
-/// Checks form, keys, values and Kafka properties; reads no secrets and contacts nobody.
+/// Checks form, keys, values, account rules and Kafka properties; contacts nobody.
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfigArgs {
     /// Whose configuration it is
@@ -28,17 +30,29 @@ enum Service {
 pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
     let file = Some(args.file.as_path());
     match args.service {
-        Service::Run => kafka(&config::load::<RunConfig>(file)?.kafka)?,
-        Service::Frontend => kafka(&config::load::<FrontendConfig>(file)?.kafka)?,
-        Service::Decoder => kafka(&config::load::<DecoderConfig>(file)?.kafka)?,
+        Service::Run => {
+            let config: RunConfig = config::load(file)?;
+            common(&config.process, &config.kafka)?;
+            account::check(&config.accounts)?;
+        }
+        Service::Frontend => {
+            let config: FrontendConfig = config::load(file)?;
+            common(&config.process, &config.kafka)?;
+            account::check(&config.accounts)?;
+        }
+        Service::Decoder => {
+            let config: DecoderConfig = config::load(file)?;
+            common(&config.process, &config.kafka)?;
+        }
     }
     println!("{} is fine", Path::display(&args.file));
     Ok(Exit::Done)
 }
 
 /// The broker list may come from a flag, so a file without one is fine here.
-fn kafka(settings: &Kafka) -> Result<()> {
-    let mut settings = settings.clone();
+fn common(process: &Process, kafka: &Kafka) -> Result<()> {
+    logs::check(&process.log)?;
+    let mut settings = kafka.clone();
     if settings.brokers.is_empty() {
         "localhost:9092".clone_into(&mut settings.brokers);
     }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::FrontendSettings;
-use fleetwire_kafka::{ClientSettings, ProducerSettings};
+use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
 use fleetwire_service::{logs, secret, settings};
@@ -56,10 +56,7 @@ impl Default for Process {
 const SECRETS: [(&str, &str); 3] = [
     ("sasl.password", "FLEETWIRE_KAFKA_SASL_PASSWORD"),
     ("ssl.key.password", "FLEETWIRE_KAFKA_SSL_KEY_PASSWORD"),
-    (
-        "sasl.oauthbearer.client.secret",
-        "FLEETWIRE_KAFKA_OAUTH_CLIENT_SECRET",
-    ),
+    ("sasl.oauthbearer.client.secret", "FLEETWIRE_KAFKA_OAUTH_CLIENT_SECRET"),
 ];
 
 /// How Kafka is reached.
@@ -76,6 +73,8 @@ pub(crate) struct Kafka {
     pub(crate) properties: BTreeMap<String, String>,
     /// How records are handed to Kafka.
     pub(crate) producer: ProducerSettings,
+    /// Where the topics differ from the defaults.
+    pub(crate) topics: TopicSettings,
 }
 
 impl Default for Kafka {
@@ -86,6 +85,7 @@ impl Default for Kafka {
             check_topics: true,
             properties: BTreeMap::new(),
             producer: ProducerSettings::default(),
+            topics: TopicSettings::default(),
         }
     }
 }
@@ -100,20 +100,16 @@ impl Kafka {
         let mut properties = self.properties.clone();
         for (property, variable) in SECRETS {
             if properties.contains_key(property) {
-                return Err(Usage(format!("{property} does not belong into a file; set {variable}")).into());
+                let hint = format!("set {variable}, or {variable}_FILE to the file that holds it");
+                return Err(Usage(format!("{property} is a secret and not taken from here: {hint}")).into());
             }
             if let Some(value) = secret::read(variable, |name| std::env::var(name).ok())? {
                 properties.insert(property.to_owned(), value.expose_secret().to_owned());
             }
         }
-        let client = ClientSettings {
-            brokers: self.brokers.clone(),
-            properties,
-            producer: self.producer.clone(),
-        };
-        client
-            .check()
-            .map_err(|err| Usage(format!("[kafka] is not usable: {err}")))?;
+        let client =
+            ClientSettings { brokers: self.brokers.clone(), properties, producer: self.producer.clone() };
+        client.check().map_err(|err| Usage(format!("[kafka] is not usable: {err}")))?;
         Ok(client)
     }
 
@@ -222,17 +218,14 @@ mod tests {
 
     /// A sample lists every key as a comment, `#key = default`; with the marks taken off it must still parse.
     fn uncommented(text: &str) -> String {
-        text.lines()
-            .map(|line| {
-                line.strip_prefix('#')
-                    .filter(|l| !l.starts_with(' '))
-                    .unwrap_or(line)
-            })
-            .fold(String::new(), |mut all, line| {
+        text.lines().map(|line| line.strip_prefix('#').filter(|l| !l.starts_with(' ')).unwrap_or(line)).fold(
+            String::new(),
+            |mut all, line| {
                 all.push_str(line);
                 all.push('\n');
                 all
-            })
+            },
+        )
     }
 
     #[test]
@@ -251,10 +244,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_told_with_its_line_and_the_allowed_keys() {
         let message = settings::parse::<FrontendConfig>("[frontend]\nlisten_on = \"x\"\n").unwrap_err();
-        assert!(
-            message.contains("line 2") && message.contains("listen_on"),
-            "{message}"
-        );
+        assert!(message.contains("line 2") && message.contains("listen_on"), "{message}");
         assert!(message.contains("`listen`"), "{message}");
     }
 }

@@ -1,22 +1,19 @@
 //! `fleetwire device`: activate devices, and list them.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets;
-use fleetwire_kafka::{Event, MissingTopic, Reader, ReaderOptions, Start};
 use fleetwire_model::pb::{Device, DeviceStatus};
-use fleetwire_model::{DeviceId, Imei, Topic};
+use fleetwire_model::{DeviceId, Imei};
 use fleetwire_registry::Catalogue;
-use fleetwire_registry::write::{Activation, Writer};
+use fleetwire_registry::read;
+use fleetwire_registry::write::{Activation, Existing, Writer};
 use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
-use prost::Message as _;
-use tokio_util::sync::CancellationToken;
 
 use crate::json::Json;
 use crate::process::Usage;
@@ -37,7 +34,7 @@ pub(crate) struct DeviceArgs {
 
 #[derive(Debug, Subcommand)]
 enum DeviceCommand {
-    /// Activate a device by its IMEI
+    /// Activate a device by its IMEI; one that is registered gets the model and is active again
     Add {
         /// IMEI, 15 digits
         imei: String,
@@ -63,12 +60,9 @@ enum DeviceCommand {
 
 pub(crate) fn device(args: &DeviceArgs) -> Result<Exit> {
     match &args.command {
-        DeviceCommand::Add {
-            imei,
-            model,
-            name,
-            accept_check_digit,
-        } => add(&args.target, imei, model, name, *accept_check_digit),
+        DeviceCommand::Add { imei, model, name, accept_check_digit } => {
+            add(&args.target, imei, model, name, *accept_check_digit)
+        }
         DeviceCommand::List { json } => list(&args.target, *json),
         DeviceCommand::Models => {
             models();
@@ -86,28 +80,14 @@ fn add(flags: &TargetFlags, imei: &str, model: &str, name: &str, accept_check_di
         return Err(Usage(format!("`{imei}`: the last digit should be {expected}; {hint}")).into());
     }
     let model = Catalogue.get(model).ok_or_else(|| {
-        Usage(format!(
-            "no model is called `{model}`; `fleetwire device models` lists them"
-        ))
+        Usage(format!("no model is called `{model}`; `fleetwire device models` lists them"))
     })?;
     let device = DeviceId::from(parsed);
     let target = flags.resolve()?;
-    let activation = Activation {
-        device: device.clone(),
-        model,
-        name: name.to_owned(),
-    };
-    let by = format!(
-        "cli:{}",
-        std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
-    );
-    let writer = Writer {
-        client: &target.client,
-        topics: &target.topics,
-        by: &by,
-        limit: PATIENCE,
-    };
-    writer.activate(&[activation], clock::unix_ms())?;
+    let activation = Activation { device: device.clone(), model, name: name.to_owned() };
+    let by = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
+    let writer = Writer { client: &target.client, topics: &target.topics, by: &by, limit: PATIENCE };
+    writer.activate(&[activation], Existing::Update, clock::unix_ms())?;
     println!("device {device} is activated as {}", model.name);
     println!("it connects with client id {device} and user {}", model.account);
     Ok(Exit::Done)
@@ -115,37 +95,9 @@ fn add(flags: &TargetFlags, imei: &str, model: &str, name: &str, accept_check_di
 
 fn list(flags: &TargetFlags, json: bool) -> Result<Exit> {
     let target = flags.resolve()?;
-    let topic = target.topics.name(Topic::Devices);
-    let options = ReaderOptions {
-        start: Start::Beginning,
-        missing: MissingTopic::Fail,
-        ready_timeout: PATIENCE,
-    };
-    let stop = CancellationToken::new();
-    let reader = Reader::new(&target.client, &topic, options, &stop)?;
-    let mut devices = BTreeMap::new();
-    let mut unusable = None;
-    reader.run(&stop, |event| match event {
-        Event::Record(record) => {
-            let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
-            match record.payload().map(Device::decode) {
-                Some(Ok(device)) => {
-                    devices.insert(key, device);
-                }
-                Some(Err(err)) => {
-                    unusable.get_or_insert(format!("the record of {key} is no Device: {err}"));
-                }
-                None => {
-                    devices.remove(&key);
-                }
-            }
-            ControlFlow::Continue(())
-        }
-        Event::CaughtUp => ControlFlow::Break(()),
-        Event::Idle => ControlFlow::Continue(()),
-    })?;
+    let devices = read::all(&target.client, &target.topics, PATIENCE)?;
     print_devices(&devices, json)?;
-    unusable.map_or(Ok(Exit::Done), |reason| Err(anyhow::anyhow!(reason)))
+    Ok(Exit::Done)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
@@ -158,21 +110,13 @@ fn print_devices(devices: &BTreeMap<String, Device>, json: bool) -> Result<()> {
         return Ok(());
     }
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(["DEVICE", "STATUS", "MODEL", "NAME", "ACTIVATED BY"]);
+    table.load_style(presets::NOTHING).set_header(["DEVICE", "STATUS", "MODEL", "NAME", "ACTIVATED BY"]);
     for device in devices.values() {
         let status = match device.status() {
             DeviceStatus::Active => "active",
             DeviceStatus::Disabled | DeviceStatus::Unspecified => "disabled",
         };
-        table.add_row([
-            &device.device_id,
-            status,
-            &device.model,
-            &device.name,
-            &device.updated_by,
-        ]);
+        table.add_row([&device.device_id, status, &device.model, &device.name, &device.updated_by]);
     }
     println!("{table}");
     println!("{} devices", devices.len());
@@ -182,9 +126,7 @@ fn print_devices(devices: &BTreeMap<String, Device>, json: bool) -> Result<()> {
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
 fn models() {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(["MODEL", "NAME", "ACCOUNT", "PROTOCOL"]);
+    table.load_style(presets::NOTHING).set_header(["MODEL", "NAME", "ACCOUNT", "PROTOCOL"]);
     for model in Catalogue.all() {
         table.add_row([model.id, model.name, model.account, model.protocol.name()]);
     }

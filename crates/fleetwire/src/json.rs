@@ -11,17 +11,13 @@ pub(crate) struct Json(DescriptorPool);
 
 impl Json {
     pub(crate) fn new() -> Result<Self> {
-        DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET)
-            .map(Self)
-            .context("the contract cannot be read")
+        DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).map(Self).context("the contract cannot be read")
     }
 
     /// One message as one line.
     pub(crate) fn line<M: Message + prost::Name>(&self, message: &M) -> Result<String> {
-        let descriptor = self
-            .0
-            .get_message_by_name(&M::full_name())
-            .context("the contract lacks a message")?;
+        let descriptor =
+            self.0.get_message_by_name(&M::full_name()).context("the contract lacks a message")?;
         let mut dynamic = DynamicMessage::new(descriptor);
         dynamic.transcode_from(message)?;
         let mut line = Vec::new();
@@ -40,11 +36,7 @@ mod tests {
         let event = pb::PositionEvent {
             device_id: "867035046242895".into(),
             ignition: Some(false),
-            fix: Some(pb::Fix {
-                latitude: 25.5,
-                speed_kmh: Some(0.0),
-                ..pb::Fix::default()
-            }),
+            fix: Some(pb::Fix { latitude: 25.5, speed_kmh: Some(0.0), ..pb::Fix::default() }),
             ..pb::PositionEvent::default()
         };
         let json = Json::new().unwrap();

@@ -16,10 +16,7 @@ const RUNTIME_END: Duration = Duration::from_secs(2);
 pub(crate) struct Usage(pub(crate) String);
 
 /// Says what went wrong, on standard error, and how the process ends.
-#[expect(
-    clippy::print_stderr,
-    reason = "the last line of a failed command is for the person who gave it"
-)]
+#[expect(clippy::print_stderr, reason = "the last line of a failed command is for the person who gave it")]
 pub(crate) fn report(error: &Error) -> Exit {
     if is_closed_pipe(error) {
         return Exit::Done;
@@ -28,6 +25,8 @@ pub(crate) fn report(error: &Error) -> Exit {
     let by_person = error.chain().any(|cause| {
         cause.is::<Usage>()
             || cause.is::<fleetwire_service::settings::SettingsError>()
+            || cause.is::<fleetwire_service::secret::SecretError>()
+            || cause.is::<fleetwire_service::logs::FilterError>()
             || cause.is::<fleetwire_registry::account::AccountError>()
     });
     if by_person { Exit::Usage } else { Exit::Failed }
@@ -36,9 +35,7 @@ pub(crate) fn report(error: &Error) -> Exit {
 /// Whether the reader of our output went away, as `head` does.
 fn is_closed_pipe(error: &Error) -> bool {
     error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|err| err.kind() == std::io::ErrorKind::BrokenPipe)
+        cause.downcast_ref::<std::io::Error>().is_some_and(|err| err.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
 

@@ -10,7 +10,7 @@ use fleetwire_kafka::{ClientSettings, EmbeddedLog, EmbeddedOptions, TopicAdmin, 
 use fleetwire_model::{Imei, Topics};
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::WellKnown;
-use fleetwire_registry::write::{Activation, Writer};
+use fleetwire_registry::write::{Activation, Existing, Writer};
 use fleetwire_service::admin::Admin;
 use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
@@ -28,12 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const EMBEDDED_PARTITIONS: u16 = 4;
 
 /// The devices of the published samples, so that those can be sent at once (docs/protocols/iotm.md).
-const SAMPLE_DEVICES: [&str; 4] = [
-    "867035046242895",
-    "865209039554705",
-    "869595061374194",
-    "869595060875258",
-];
+const SAMPLE_DEVICES: [&str; 4] =
+    ["867035046242895", "865209039554705", "869595061374194", "869595060875258"];
 
 /// Frontend, decoder, admin HTTP and an embedded log in one process, for a laptop, a demonstration, a test.
 ///
@@ -49,6 +45,9 @@ pub(crate) struct RunArgs {
     /// Where the registry and the run file are kept [default: ~/.local/state/fleetwire]
     #[arg(long, value_name = "DIR", env = "FLEETWIRE_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// Activate the devices of the published samples; always done on the embedded log
+    #[arg(long)]
+    samples: bool,
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
@@ -60,7 +59,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     process::block_on(async {
         let log = Log::open(&config, &topics, &data_dir)?;
         let client = log.client(&config)?;
-        activate_samples(&client, &topics)?;
+        let samples = args.samples || config.kafka.brokers.is_empty();
+        if samples {
+            activate_samples(&client, &topics)?;
+        }
 
         let mut parts = Parts::new(&config.process, client.clone(), topics.clone());
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
@@ -88,7 +90,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
                 kafka: &client.brokers,
                 embedded: config.kafka.brokers.is_empty(),
                 accounts: &accounts,
-                demo_device: SAMPLE_DEVICES.first().copied(),
+                demo_device: SAMPLE_DEVICES.first().copied().filter(|_| samples),
+                command: &std::env::args().next().unwrap_or_else(|| "fleetwire".to_owned()),
+                find: &args
+                    .data_dir
+                    .as_ref()
+                    .map(|dir| format!(" --data-dir {}", dir.display()))
+                    .unwrap_or_default(),
             }));
             std::future::pending::<Result<Exit>>().await
         };
@@ -99,12 +107,20 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     })
 }
 
-/// The file, the flags over it, and what differs on a laptop: loopback only, and no chatter below the banner.
+/// The file, the flags over it, and what differs on a laptop where the file says nothing: loopback only, and no
+/// chatter below the banner.
 fn config(args: &RunArgs) -> Result<RunConfig> {
-    let mut config: RunConfig = config::load(args.flags.config.as_deref())?;
-    if args.flags.config.is_none() {
+    let file = args.flags.config.as_deref();
+    let mut config: RunConfig = config::load(file)?;
+    let given: toml::Table = config::load(file)?;
+    let is_given = |section: &str, key: &str| given.get(section).is_some_and(|keys| keys.get(key).is_some());
+    if !is_given("process", "admin") {
         config.process.admin.set_ip([127, 0, 0, 1].into());
+    }
+    if !is_given("frontend", "listen") {
         config.frontend.listen.set_ip([127, 0, 0, 1].into());
+    }
+    if !is_given("process", "log") {
         "warn".clone_into(&mut config.process.log);
     }
     args.flags.apply(&mut config.process, &mut config.kafka);
@@ -134,14 +150,8 @@ impl Log {
         }
         let admin = TopicAdmin::new(&config.kafka.client()?, topics.clone(), TopicSettings::default())?;
         let reports = admin.apply(PATIENCE)?;
-        if let Some(broken) = reports
-            .iter()
-            .find(|report| TopicReport::breaks_an_invariant(report))
-        {
-            anyhow::bail!(
-                "topic {} would break an invariant; see `fleetwire topics check`",
-                broken.name
-            );
+        if let Some(broken) = reports.iter().find(|report| TopicReport::breaks_an_invariant(report)) {
+            anyhow::bail!("topic {} would break an invariant; see `fleetwire topics check`", broken.name);
         }
         Ok(Self::Kafka)
     }
@@ -165,9 +175,7 @@ impl Log {
             let stop = parts.stages.open("embedded log");
             parts.stages.spawn("embedded log", async move {
                 stop.cancelled().await;
-                tokio::task::spawn_blocking(|| log.stop())
-                    .await
-                    .context("the embedded log panicked")??;
+                tokio::task::spawn_blocking(|| log.stop()).await.context("the embedded log panicked")??;
                 Ok(())
             });
         }
@@ -176,25 +184,15 @@ impl Log {
 
 /// Activates the devices of the published samples.
 fn activate_samples(client: &ClientSettings, topics: &Topics) -> Result<()> {
-    let model = Catalogue
-        .get(Catalogue::DEFAULT)
-        .context("the catalogue lacks its default model")?;
+    let model = Catalogue.get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
     let samples = SAMPLE_DEVICES.iter().filter_map(|text| text.parse::<Imei>().ok());
     let activations: Vec<_> = samples
-        .map(|imei| Activation {
-            device: imei.into(),
-            model,
-            name: "published sample".to_owned(),
-        })
+        .map(|imei| Activation { device: imei.into(), model, name: "published sample".to_owned() })
         .collect();
-    Writer {
-        client,
-        topics,
-        by: "fleetwire run",
-        limit: PATIENCE,
-    }
-    .activate(&activations, clock::unix_ms())
-    .context("the sample devices could not be activated")
+    Writer { client, topics, by: "fleetwire run", limit: PATIENCE }
+        .activate(&activations, Existing::Keep, clock::unix_ms())
+        .map(drop)
+        .context("the sample devices could not be activated")
 }
 
 #[expect(clippy::print_stdout, reason = "the banner is what the command shows")]

@@ -33,11 +33,7 @@ pub(crate) struct DataDir {
 
 /// Where `fleetwire run` keeps its data unless told otherwise.
 pub(crate) fn default_data_dir() -> PathBuf {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     from("XDG_STATE_HOME")
         .or_else(|| from("HOME").map(|home| home.join(".local/state")))
         .unwrap_or_else(std::env::temp_dir)
@@ -52,10 +48,7 @@ impl DataDir {
         let lock = File::create(path.join("lock"))
             .with_context(|| format!("data directory {} cannot be written", path.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(
                 "another `fleetwire run` uses {}; stop it, or choose another directory with --data-dir",
                 path.display()
@@ -124,12 +117,7 @@ mod tests {
         let held = DataDir::take(dir.path()).unwrap();
         held.publish(&run).unwrap();
         assert_eq!(find(dir.path()).unwrap(), run);
-        assert!(
-            DataDir::take(dir.path())
-                .unwrap_err()
-                .to_string()
-                .contains("another `fleetwire run`")
-        );
+        assert!(DataDir::take(dir.path()).unwrap_err().to_string().contains("another `fleetwire run`"));
         drop(held);
         fs::write(dir.path().join("run.json"), serde_json::to_vec(&run).unwrap()).unwrap();
         assert!(find(dir.path()).unwrap_err().to_string().contains("make run"));

@@ -19,7 +19,7 @@ use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
 use fleetwire_service::{build, logs, metrics, secret};
 
-use crate::config::{self, DecoderConfig, FrontendConfig, Process, ServiceFlags, set};
+use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, Process, ServiceFlags, set};
 use crate::{process, topic_check};
 
 /// Devices connect here; their publishes go to Kafka untouched and are acknowledged when Kafka has them.
@@ -49,16 +49,13 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     args.flags.apply(&mut config.process, &mut config.kafka);
     set(&mut config.frontend.listen, args.mqtt.as_ref());
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
-    let well_known = if config.frontend.allow_well_known_passwords {
-        WellKnown::Allowed
-    } else {
-        WellKnown::Refused
-    };
+    let well_known =
+        if config.frontend.allow_well_known_passwords { WellKnown::Allowed } else { WellKnown::Refused };
     let accounts = accounts(&config.accounts, well_known)?;
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
-        parts.add_topic_check(config.kafka.check_topics);
+        parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry();
         parts.add_frontend(&config.frontend, accounts, &registry)?;
@@ -73,7 +70,7 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
-        parts.add_topic_check(config.kafka.check_topics);
+        parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry();
         parts.add_decoder(&config.decoder, &registry)?;
@@ -118,21 +115,14 @@ impl Parts {
             health: Health::default(),
             kafka,
             topics,
-            origin: Origin {
-                frontend_id,
-                region: process.region.clone(),
-            },
+            origin: Origin { frontend_id, region: process.region.clone() },
             grace: process.grace,
         }
     }
 
     /// The registry's view, to be followed once its task is added by [`Self::finish`].
     pub(crate) fn registry(&self) -> Registry {
-        Registry::new(
-            self.kafka.clone(),
-            &self.topics,
-            self.health.condition("registry"),
-        )
+        Registry::new(self.kafka.clone(), &self.topics, self.health.condition("registry"))
     }
 
     /// Adds a frontend; returns where devices connect.
@@ -174,18 +164,23 @@ impl Parts {
     /// Adds what stops last.
     pub(crate) fn add_last(&mut self, registry: Registry, admin: Admin) {
         let stop = self.stages.open("registry");
-        self.stages
-            .spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
+        self.stages.spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
         let stop = self.stages.open("admin");
         self.stages.spawn("admin HTTP", admin.run(stop));
     }
 
     /// Adds the check of the topics, where it is wanted.
-    fn add_topic_check(&mut self, wanted: bool) {
-        if wanted {
+    fn add_topic_check(&mut self, settings: &Kafka) {
+        if settings.check_topics {
             let stop = self.stages.open("topic check");
             let condition = self.health.condition("topics");
-            let check = topic_check::run(self.kafka.clone(), self.topics.clone(), condition, stop);
+            let check = topic_check::run(
+                self.kafka.clone(),
+                self.topics.clone(),
+                settings.topics.clone(),
+                condition,
+                stop,
+            );
             self.stages.spawn("topic check", check);
         }
     }

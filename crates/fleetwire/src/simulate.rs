@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::{WELL_KNOWN_PASSWORD, password_variable};
-use fleetwire_registry::write::{Activation, Writer};
+use fleetwire_registry::write::{Activation, Existing, Writer};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::stages::interrupted;
 use fleetwire_service::{clock, secret};
@@ -60,7 +60,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// Where the devices connect [default: the `fleetwire run` of this machine]
-    #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_MQTT")]
+    #[arg(long, value_name = "HOST:PORT")]
     mqtt: Option<String>,
     #[command(flatten)]
     target: TargetFlags,
@@ -102,11 +102,7 @@ fn settings(args: &SimulateArgs) -> Result<Settings> {
         parse_address(address)?
     } else {
         let mqtt = args.target.running()?.mqtt;
-        let ip = if mqtt.ip().is_unspecified() {
-            [127, 0, 0, 1].into()
-        } else {
-            mqtt.ip()
-        };
+        let ip = if mqtt.ip().is_unspecified() { [127, 0, 0, 1].into() } else { mqtt.ip() };
         (ip.to_string(), mqtt.port())
     };
     let variable = password_variable("bce_device");
@@ -122,12 +118,7 @@ fn settings(args: &SimulateArgs) -> Result<Settings> {
         duration: args.duration,
         rate: args.rate,
         seed: args.seed,
-        ..Settings::new(
-            host,
-            port,
-            password.unwrap_or_else(|| WELL_KNOWN_PASSWORD.into()),
-            start,
-        )
+        ..Settings::new(host, port, password.unwrap_or_else(|| WELL_KNOWN_PASSWORD.into()), start)
     })
 }
 
@@ -152,34 +143,18 @@ fn range(text: &str) -> Result<(u32, u32), String> {
 /// Activates every device of the fleet, so that what it sends is decoded.
 fn activate_fleet(args: &SimulateArgs, settings: &Settings) -> Result<()> {
     let target = args.target.resolve()?;
-    let model = Catalogue
-        .get(Catalogue::DEFAULT)
-        .context("the catalogue lacks its default model")?;
+    let model = Catalogue.get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
     let activations: Vec<_> = (0..settings.devices)
         .filter_map(|index| fleetwire_simulator::imei(settings.first_imei_14, index))
-        .map(|imei| Activation {
-            device: imei.into(),
-            model,
-            name: "simulated".to_owned(),
-        })
+        .map(|imei| Activation { device: imei.into(), model, name: "simulated".to_owned() })
         .collect();
     let (client, topics) = (&target.client, &target.topics);
-    Writer {
-        client,
-        topics,
-        by: "fleetwire simulate",
-        limit: ACTIVATION,
-    }
-    .activate(&activations, clock::unix_ms())
-    .context("the devices could not be activated")?;
-    let first = activations
-        .first()
-        .map(|activation| activation.device.to_string())
-        .unwrap_or_default();
-    say(&format!(
-        "activated {} devices, from {first} on",
-        activations.len()
-    ));
+    let written = Writer { client, topics, by: "fleetwire simulate", limit: ACTIVATION }
+        .activate(&activations, Existing::Keep, clock::unix_ms())
+        .context("the devices could not be activated")?;
+    let first = activations.first().map(|activation| activation.device.to_string()).unwrap_or_default();
+    let devices = activations.len();
+    say(&format!("{devices} devices from {first} on, {written} of them newly activated"));
     Ok(())
 }
 
@@ -224,15 +199,8 @@ fn progress(now: &Snapshot) -> String {
 
 #[expect(clippy::print_stdout, reason = "the result of the command")]
 fn print_report(report: &Report) {
-    println!(
-        "{:.1} s: {}",
-        report.elapsed.as_secs_f64(),
-        progress(&report.totals)
-    );
-    println!(
-        "{:.0} messages/s, {:.0} records/s",
-        report.messages_per_s, report.records_per_s
-    );
+    println!("{:.1} s: {}", report.elapsed.as_secs_f64(), progress(&report.totals));
+    println!("{:.0} messages/s, {:.0} records/s", report.messages_per_s, report.records_per_s);
     let unacknowledged = report.totals.published.saturating_sub(report.totals.acknowledged);
     if unacknowledged > 0 {
         println!("{unacknowledged} messages were sent and not acknowledged; a real device sends them again");
@@ -245,10 +213,7 @@ fn print_report(report: &Report) {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "for the person who gave the command, beside its result"
-)]
+#[expect(clippy::print_stderr, reason = "for the person who gave the command, beside its result")]
 fn say(text: &str) {
     eprintln!("{text}");
 }

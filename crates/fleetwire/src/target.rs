@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
 
 use crate::config::Kafka;
+use crate::process::Usage;
 use crate::runfile::{self, RunFile};
 
 /// Flags that choose the pipeline.
@@ -61,25 +62,18 @@ impl TargetFlags {
                 kafka.topic_prefix.clone_from(&found.topic_prefix);
             }
             if found.embedded {
-                kafka
-                    .properties
-                    .entry("fetch.wait.max.ms".into())
-                    .or_insert_with(|| "10".into());
+                kafka.properties.entry("fetch.wait.max.ms".into()).or_insert_with(|| "10".into());
             }
             run = Some(found);
         }
-        Ok(Target {
-            client: kafka.client()?,
-            topics: kafka.topics()?,
-            run,
-        })
+        Ok(Target { client: kafka.client()?, topics: kafka.topics()?, run })
     }
 
     fn properties(&self) -> Result<BTreeMap<String, String>> {
         let mut properties = BTreeMap::new();
         for given in &self.properties {
             let Some((key, value)) = given.split_once('=') else {
-                bail!("--kafka-property wants KEY=VALUE, not `{given}`");
+                return Err(Usage(format!("--kafka-property wants KEY=VALUE, not `{given}`")).into());
             };
             properties.insert(key.trim().to_owned(), value.trim().to_owned());
         }

@@ -17,13 +17,14 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(crate) async fn run(
     client: ClientSettings,
     topics: Topics,
+    settings: TopicSettings,
     condition: Condition,
     stop: CancellationToken,
 ) -> Result<()> {
     loop {
-        let (client, topics) = (client.clone(), topics.clone());
+        let (client, topics, settings) = (client.clone(), topics.clone(), settings.clone());
         let looking = tokio::task::spawn_blocking(move || -> Result<_> {
-            Ok(TopicAdmin::new(&client, topics, TopicSettings::default())?.check(LOOK)?)
+            Ok(TopicAdmin::new(&client, topics, settings)?.check(LOOK)?)
         });
         let looked = tokio::select! {
             looked = looking => looked?,
@@ -51,20 +52,11 @@ fn judge(reports: &[TopicReport]) -> Result<Option<String>> {
     for report in reports.iter().filter(|report| report.outcome == Outcome::Found) {
         for mismatch in &report.mismatches {
             if mismatch.severity == Severity::BreaksInvariant {
-                bail!(
-                    "topic {}: {mismatch}; mend it with: {}",
-                    report.name,
-                    mismatch.mend
-                );
+                bail!("topic {}: {mismatch}; mend it with: {}", report.name, mismatch.mend);
             }
             warn!(topic = report.name, %mismatch, "a topic differs from its default");
         }
     }
     let missing = reports.iter().find(|report| report.outcome == Outcome::Missing);
-    Ok(missing.map(|report| {
-        format!(
-            "Kafka has no topic {}; `fleetwire topics apply` makes it",
-            report.name
-        )
-    }))
+    Ok(missing.map(|report| format!("Kafka has no topic {}; `fleetwire topics apply` makes it", report.name)))
 }

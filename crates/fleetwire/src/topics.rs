@@ -49,7 +49,7 @@ pub(crate) fn topics(args: &TopicsArgs) -> Result<Exit> {
     let target = flags.target.resolve()?;
     if target.run.is_some_and(|run| run.embedded) {
         return Err(
-            Usage("the embedded log makes its own topics; name an Apache Kafka with --kafka".into()).into(),
+            Usage("the embedded log makes its own topics; name an Apache Kafka with --kafka".into()).into()
         );
     }
     let settings = TopicSettings {
@@ -57,11 +57,7 @@ pub(crate) fn topics(args: &TopicsArgs) -> Result<Exit> {
         partitions: flags.partitions.iter().cloned().collect(),
     };
     let admin = TopicAdmin::new(&target.client, target.topics, settings)?;
-    let reports = if apply {
-        admin.apply(flags.timeout)
-    } else {
-        admin.check(flags.timeout)
-    }?;
+    let reports = if apply { admin.apply(flags.timeout) } else { admin.check(flags.timeout) }?;
     print(&reports);
     let broken = reports.iter().any(TopicReport::breaks_an_invariant);
     Ok(if broken { Exit::Failed } else { Exit::Done })
@@ -79,15 +75,12 @@ fn print(reports: &[TopicReport]) {
         println!("{:<8} {}", outcome, report.name);
         for mismatch in &report.mismatches {
             println!("         {mismatch}");
-            println!("         mend it with: {}", mismatch.mend);
         }
     }
 }
 
 fn partitions(text: &str) -> Result<(String, u16), String> {
-    let (topic, number) = text
-        .split_once('=')
-        .ok_or("wants TOPIC=N, for example raw.v1=96")?;
+    let (topic, number) = text.split_once('=').ok_or("wants TOPIC=N, for example raw.v1=96")?;
     let number = number.parse().map_err(|err| format!("`{number}`: {err}"))?;
     Ok((topic.to_owned(), number))
 }

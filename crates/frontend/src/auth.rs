@@ -30,21 +30,14 @@ pub struct Identity {
 impl DeviceAuthenticator {
     /// Lets in who has an account's password, as far as the registry allows.
     pub fn new(accounts: Accounts, directory: Directory, unactivated: Unactivated) -> Self {
-        Self {
-            accounts,
-            directory,
-            unactivated,
-        }
+        Self { accounts, directory, unactivated }
     }
 
     /// The account, if the user name has one and the password is right.
     fn account(&self, connect: &Connect) -> Result<&Account, Refusal> {
         let name = connect.user_name.as_deref().unwrap_or_default();
         let password = connect.password.as_deref().unwrap_or_default();
-        self.accounts
-            .get(name)
-            .filter(|account| account.accepts(password))
-            .ok_or(Refusal::BadCredentials)
+        self.accounts.get(name).filter(|account| account.accepts(password)).ok_or(Refusal::BadCredentials)
     }
 
     /// The registry's word on a device with the right password.
@@ -74,11 +67,7 @@ impl Authenticator for DeviceAuthenticator {
         self.admit(&device, account)?;
         let filters = |patterns: &[String]| -> Result<Arc<[TopicFilter]>, Refusal> {
             let fill = |pattern: &String| TopicFilter::fill(pattern, &connect.client_id);
-            patterns
-                .iter()
-                .map(fill)
-                .collect::<Result<_, _>>()
-                .map_err(|_| Refusal::BadClientId)
+            patterns.iter().map(fill).collect::<Result<_, _>>().map_err(|_| Refusal::BadClientId)
         };
         Ok(Grant {
             publish: filters(&account.settings.publish)?,

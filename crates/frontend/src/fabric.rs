@@ -100,17 +100,8 @@ pub fn start() -> Result<(Fabric, Dispatcher), FabricError> {
     subscriber.subscribe(format!("{DOWNLINK}#"))?;
     subscriber.subscribe(CANARY)?;
     let (publisher, _, _) = LinkBuilder::new("fleetwire:publisher", router).build()?;
-    let fabric = Fabric {
-        link: Arc::new(Mutex::new(publisher)),
-    };
-    Ok((
-        fabric.clone(),
-        Dispatcher {
-            link,
-            fabric,
-            _subscriber: subscriber,
-        },
-    ))
+    let fabric = Fabric { link: Arc::new(Mutex::new(publisher)) };
+    Ok((fabric.clone(), Dispatcher { link, fabric, _subscriber: subscriber }))
 }
 
 impl Fabric {
@@ -178,24 +169,15 @@ impl Dispatcher {
 }
 
 fn parse(topic: &[u8], payload: Bytes) -> Option<Downlink> {
-    let (client_id, topic) = std::str::from_utf8(topic)
-        .ok()?
-        .strip_prefix(DOWNLINK)?
-        .split_once('/')?;
-    Some(Downlink {
-        client_id: client_id.to_owned(),
-        topic: topic.to_owned(),
-        payload,
-    })
+    let (client_id, topic) = std::str::from_utf8(topic).ok()?.strip_prefix(DOWNLINK)?.split_once('/')?;
+    Some(Downlink { client_id: client_id.to_owned(), topic: topic.to_owned(), payload })
 }
 
 /// Whether rumqttd's router can take the text as part of a topic: its parser has panicked on others.
 fn plain(text: &str) -> bool {
     let length = 1..=256;
     length.contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !matches!(b, b'+' | b'#'))
+        && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'+' | b'#'))
         && !text.starts_with(['$', '/'])
 }
 
@@ -220,9 +202,7 @@ mod tests {
             // More than the router forwards in one batch before it parks the link.
             for number in 0..1000_u32 {
                 let payload = number.to_be_bytes().to_vec();
-                fabric
-                    .publish("867035046242895", "867035046242895/OUTC", payload.into())
-                    .unwrap();
+                fabric.publish("867035046242895", "867035046242895/OUTC", payload.into()).unwrap();
             }
             for number in 0..1000_u32 {
                 let downlink = receiver.recv().await.unwrap();
@@ -235,9 +215,8 @@ mod tests {
             }
             stop.cancel();
         };
-        let (ran, ()) = timeout(Duration::from_secs(20), async { tokio::join!(running, test) })
-            .await
-            .unwrap();
+        let (ran, ()) =
+            timeout(Duration::from_secs(20), async { tokio::join!(running, test) }).await.unwrap();
         ran.unwrap();
     }
 

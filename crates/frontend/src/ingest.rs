@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
 use fleetwire_model::pb::{Qos, RawPublish, UserProperty};
-use fleetwire_model::{Topic, Topics, time};
+use fleetwire_model::{TYPE_HEADER, Topic, Topics, time};
 use fleetwire_mqtt::packet::QoS;
 use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts};
 use prost::Message as _;
@@ -46,14 +46,7 @@ impl KafkaIngest {
         metrics: IngestMetrics,
     ) -> Self {
         let (raw, held) = (topics.name(Topic::Raw), topics.name(Topic::Held));
-        Self {
-            producer,
-            directory,
-            origin,
-            raw,
-            held,
-            metrics,
-        }
+        Self { producer, directory, origin, raw, held, metrics }
     }
 
     /// The producer, to flush at the end.
@@ -94,10 +87,7 @@ impl Ingest for KafkaIngest {
             receipt.complete(Outcome::Failed(FailureReason::NotStored));
             return Ok(());
         };
-        let device = self
-            .directory
-            .get(&identity.device)
-            .filter(fleetwire_registry::Device::is_active);
+        let device = self.directory.get(&identity.device).filter(fleetwire_registry::Device::is_active);
         let topic = if device.is_some() { &self.raw } else { &self.held };
         let model = device.map(|found| found.model.id).unwrap_or_default();
         let value = self.record(session, identity, model, &publish).encode_to_vec();
@@ -107,12 +97,11 @@ impl Ingest for KafkaIngest {
             key: Some(identity.device.as_str().as_bytes()),
             payload: Some(&value),
             timestamp_ms: Some(received_ms),
-            headers: &[],
+            headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
         };
         match self.producer.send(record, receipt) {
             Ok(()) => {
-                self.metrics
-                    .taken(publish.qos, device.is_some(), publish.payload.len());
+                self.metrics.taken(publish.qos, device.is_some(), publish.payload.len());
                 Ok(())
             }
             Err((SendError::Full, receipt)) => Err((publish, receipt)),
@@ -138,10 +127,8 @@ impl KafkaIngest {
         model: &str,
         publish: &Publish,
     ) -> RawPublish {
-        let user_property = |(name, value): (&str, &str)| UserProperty {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        };
+        let user_property =
+            |(name, value): (&str, &str)| UserProperty { name: name.to_owned(), value: value.to_owned() };
         RawPublish {
             payload: publish.payload.clone(),
             topic: publish.topic.to_string(),

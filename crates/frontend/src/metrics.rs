@@ -113,7 +113,11 @@ impl IngestMetrics {
             raw: publishes("raw"),
             held: publishes("held"),
             bytes: counter!("fleetwire_frontend_publish_bytes_total"),
-            failures: CounterFamily::new("fleetwire_frontend_delivery_failures_total", "code", &[]),
+            failures: CounterFamily::new(
+                "fleetwire_frontend_delivery_failures_total",
+                "code",
+                &["timed_out", "not_enough_replicas", "unknown_topic", "auth", "too_large"],
+            ),
         }))
     }
 
@@ -152,23 +156,13 @@ fn describe() {
         "fleetwire_frontend_accept_failures_total",
         "Times the listener could not accept, for example for lack of file descriptors."
     );
-    describe_gauge!(
-        "fleetwire_frontend_sessions",
-        Unit::Count,
-        "Sessions whose CONNECT was accepted."
-    );
+    describe_gauge!("fleetwire_frontend_sessions", Unit::Count, "Sessions whose CONNECT was accepted.");
     describe_counter!(
         "fleetwire_frontend_connects_total",
         "CONNECTs, and connections that ended before one, by result."
     );
-    describe_counter!(
-        "fleetwire_frontend_disconnects_total",
-        "Sessions that ended, by reason."
-    );
-    describe_counter!(
-        "fleetwire_frontend_subscriptions_total",
-        "Topic filters asked for, by result."
-    );
+    describe_counter!("fleetwire_frontend_disconnects_total", "Sessions that ended, by reason.");
+    describe_counter!("fleetwire_frontend_subscriptions_total", "Topic filters asked for, by result.");
     describe_counter!(
         "fleetwire_frontend_publishes_refused_total",
         "Publishes to topics that the account does not allow; not stored."

@@ -59,51 +59,27 @@ pub struct Frontend {
 
 /// Binds the listener and adds the frontend's tasks, in two stages: sessions first, then the producer.
 pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stages) -> Result<Frontend> {
-    let Dependencies {
-        kafka,
-        topics,
-        directory,
-        accounts,
-        origin,
-        health,
-        grace,
-    } = needs;
+    let Dependencies { kafka, topics, directory, accounts, origin, health, grace } = needs;
     let metrics = IngestMetrics::new();
     let producer = Producer::new(&kafka, {
         let metrics = metrics.clone();
         move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
     })?;
-    let ingest = Arc::new(KafkaIngest::new(
-        producer,
-        directory.clone(),
-        origin,
-        &topics,
-        metrics,
-    ));
+    let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
     let parts = Parts {
-        authenticator: Arc::new(DeviceAuthenticator::new(
-            accounts,
-            directory,
-            settings.unactivated,
-        )),
+        authenticator: Arc::new(DeviceAuthenticator::new(accounts, directory, settings.unactivated)),
         ingest: Arc::clone(&ingest),
         observer: Arc::new(DoorMetrics::new()),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
     let server = Server::bind(mqtt_settings(settings, grace), parts).with_context(|| {
-        format!(
-            "MQTT address {} cannot be used; choose another with --mqtt HOST:PORT",
-            settings.listen
-        )
+        format!("MQTT address {} cannot be used; choose another with --mqtt HOST:PORT", settings.listen)
     })?;
     let address = server.local_addr().context("the MQTT address is unknown")?;
     let (fabric, dispatcher) = fabric::start()?;
 
     let stop = stages.open("sessions");
-    stages.spawn(
-        "downlink dispatcher",
-        dispatch(dispatcher, stop.clone(), &health, server.sessions()),
-    );
+    stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
     stages.spawn("MQTT listener", async move {
         server.run(stop.clone()).await;
         ensure!(stop.is_cancelled(), "the listener ended early");
@@ -164,16 +140,8 @@ fn hand_over(
     outcomes: &CounterFamily,
 ) {
     let (reply, answer) = oneshot::channel();
-    let Downlink {
-        client_id,
-        topic,
-        payload,
-    } = downlink;
-    let message = mqtt::Downlink {
-        topic: topic.into(),
-        payload,
-        qos: QoS::AtLeastOnce,
-    };
+    let Downlink { client_id, topic, payload } = downlink;
+    let message = mqtt::Downlink { topic: topic.into(), payload, qos: QoS::AtLeastOnce };
     sessions.deliver(&client_id, message, reply);
     if pending.try_send(answer).is_err() {
         outcomes.increment("not_followed");
@@ -216,8 +184,5 @@ async fn watch_producer(
     }
     let deadline = Instant::now() + grace;
     let flushed = tokio::task::spawn_blocking(move || ingest.producer().flush(deadline - Instant::now()));
-    flushed
-        .await
-        .context("the flush panicked")?
-        .context("publishes were left without an acknowledgement")
+    flushed.await.context("the flush panicked")?.context("publishes were left without an acknowledgement")
 }

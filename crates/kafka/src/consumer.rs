@@ -97,11 +97,7 @@ impl Consumer {
         let context = GroupContext(Arc::clone(&group));
         let inner = BaseConsumer::from_config_and_context(&config, context)?;
         inner.subscribe(topics)?;
-        Ok(Self {
-            inner,
-            group,
-            options,
-        })
+        Ok(Self { inner, group, options })
     }
 
     /// A view of this consumer for readiness and metrics, from any thread.
@@ -150,8 +146,6 @@ fn close(inner: BaseConsumer<GroupContext>) {
 
 impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Consumer")
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Consumer").field("options", &self.options).finish_non_exhaustive()
     }
 }

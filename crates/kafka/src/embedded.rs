@@ -88,17 +88,9 @@ impl EmbeddedLog {
     pub fn start(options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
         let lock = lock(options)?;
         let (cluster, bootstrap) = ClusterThread::start(options)?;
-        let mut this = Self {
-            bootstrap,
-            followers: Vec::new(),
-            cluster: Some(cluster),
-            _lock: lock,
-        };
+        let mut this = Self { bootstrap, followers: Vec::new(), cluster: Some(cluster), _lock: lock };
         let settings = this.settings();
-        for topic in Topic::ALL
-            .into_iter()
-            .filter(|topic| topic.spec().cleanup == Cleanup::Compact)
-        {
+        for topic in Topic::ALL.into_iter().filter(|topic| topic.spec().cleanup == Cleanup::Compact) {
             let name = options.topics.name(topic);
             let file = options.data.join(format!("{name}.kept"));
             this.followers.push(Follower::start(&settings, &name, file)?);
@@ -114,9 +106,7 @@ impl EmbeddedLog {
     /// Settings that reach it and suit it.
     pub fn settings(&self) -> ClientSettings {
         let mut settings = ClientSettings::new(self.bootstrap.clone());
-        settings
-            .properties
-            .insert("fetch.wait.max.ms".to_owned(), "10".to_owned());
+        settings.properties.insert("fetch.wait.max.ms".to_owned(), "10".to_owned());
         settings
     }
 
@@ -154,10 +144,7 @@ struct ClusterThread {
 
 impl ClusterThread {
     fn start(options: &EmbeddedOptions) -> Result<(Self, String), EmbeddedError> {
-        let names: Vec<String> = Topic::ALL
-            .into_iter()
-            .map(|topic| options.topics.name(topic))
-            .collect();
+        let names: Vec<String> = Topic::ALL.into_iter().map(|topic| options.topics.name(topic)).collect();
         let partitions = i32::from(options.partitions.max(1));
         let (started, start) = mpsc::channel();
         let (stop, stopped) = mpsc::channel::<()>();
@@ -180,10 +167,8 @@ impl ClusterThread {
             .spawn(body)
             .map_err(|error| EmbeddedError::Cluster(error.to_string()))?;
         let outcome = start.recv_timeout(Duration::from_secs(30));
-        let bootstrap = outcome
-            .map_err(|error| error.to_string())
-            .flatten()
-            .map_err(EmbeddedError::Cluster)?;
+        let bootstrap =
+            outcome.map_err(|error| error.to_string()).flatten().map_err(EmbeddedError::Cluster)?;
         Ok((Self { stop, thread }, bootstrap))
     }
 
@@ -201,9 +186,7 @@ fn cluster(
 ) -> Result<MockCluster<'static, rdkafka::producer::DefaultProducerContext>, String> {
     let cluster = MockCluster::new(1).map_err(|error| error.to_string())?;
     for name in names {
-        cluster
-            .create_topic(name, partitions, 1)
-            .map_err(|error| error.to_string())?;
+        cluster.create_topic(name, partitions, 1).map_err(|error| error.to_string())?;
     }
     Ok(cluster)
 }
@@ -212,11 +195,7 @@ fn lock(options: &EmbeddedOptions) -> Result<File, EmbeddedError> {
     let folder = &options.data;
     let failed = |reason| {
         let path = folder.clone();
-        move |source| EmbeddedError::File {
-            path,
-            reason,
-            source: Some(source),
-        }
+        move |source| EmbeddedError::File { path, reason, source: Some(source) }
     };
     fs::create_dir_all(folder).map_err(failed("the folder cannot be created"))?;
     let file = File::create(folder.join("embedded.lock")).map_err(failed("the folder cannot be written"))?;

@@ -44,8 +44,7 @@ impl<'a> Message<'a> {
 
     /// The value of the first header of that name.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers()
-            .find_map(|(key, value)| if key == name { value } else { None })
+        self.headers().find_map(|(key, value)| if key == name { value } else { None })
     }
 
     /// Every header in order.

@@ -21,36 +21,14 @@ pub(crate) struct ProducerMetrics {
 
 impl ProducerMetrics {
     pub(crate) fn register() -> Self {
-        describe_counter!(
-            "fleetwire_kafka_deliveries_total",
-            "Records with an outcome, by outcome"
-        );
-        describe_counter!(
-            "fleetwire_kafka_refusals_total",
-            "Records the producer did not take, by reason"
-        );
-        describe_gauge!(
-            "fleetwire_kafka_in_flight_records",
-            "Records that wait for their outcome"
-        );
-        describe_gauge!(
-            "fleetwire_kafka_in_flight_bytes",
-            "Bytes that wait for their outcome"
-        );
-        describe_histogram!(
-            "fleetwire_kafka_delivery_seconds",
-            "From handing a record over to its outcome"
-        );
-        describe_gauge!(
-            "fleetwire_kafka_broker_rtt_seconds",
-            "Mean round trip to the slowest broker"
-        );
-        let delivery = |code: &'static str| {
-            (
-                code,
-                counter!("fleetwire_kafka_deliveries_total", "outcome" => code),
-            )
-        };
+        describe_counter!("fleetwire_kafka_deliveries_total", "Records with an outcome, by outcome");
+        describe_counter!("fleetwire_kafka_refusals_total", "Records the producer did not take, by reason");
+        describe_gauge!("fleetwire_kafka_in_flight_records", "Records that wait for their outcome");
+        describe_gauge!("fleetwire_kafka_in_flight_bytes", "Bytes that wait for their outcome");
+        describe_histogram!("fleetwire_kafka_delivery_seconds", "From handing a record over to its outcome");
+        describe_gauge!("fleetwire_kafka_broker_rtt_seconds", "Mean round trip to the slowest broker");
+        let delivery =
+            |code: &'static str| (code, counter!("fleetwire_kafka_deliveries_total", "outcome" => code));
         let refusal =
             |code: &'static str| (code, counter!("fleetwire_kafka_refusals_total", "reason" => code));
         Self {
@@ -112,12 +90,8 @@ pub(crate) struct ConsumerMetrics {
 impl ConsumerMetrics {
     pub(crate) fn register() -> Self {
         Self::describe();
-        let error = |code: &'static str| {
-            (
-                code,
-                counter!("fleetwire_kafka_consumer_errors_total", "kind" => code),
-            )
-        };
+        let error =
+            |code: &'static str| (code, counter!("fleetwire_kafka_consumer_errors_total", "kind" => code));
         let rebalance = |kind: &'static str| counter!("fleetwire_kafka_rebalances_total", "kind" => kind);
         Self {
             records: counter!("fleetwire_kafka_consumed_records_total"),
@@ -143,23 +117,11 @@ impl ConsumerMetrics {
     }
 
     fn describe() {
-        describe_counter!(
-            "fleetwire_kafka_consumed_records_total",
-            "Records handed to the service"
-        );
-        describe_gauge!(
-            "fleetwire_kafka_unfinished_records",
-            "Records handed over and not yet completed"
-        );
+        describe_counter!("fleetwire_kafka_consumed_records_total", "Records handed to the service");
+        describe_gauge!("fleetwire_kafka_unfinished_records", "Records handed over and not yet completed");
         describe_counter!("fleetwire_kafka_commits_total", "Offset commits, by outcome");
-        describe_counter!(
-            "fleetwire_kafka_rebalances_total",
-            "Changes of the assignment, by kind"
-        );
-        describe_gauge!(
-            "fleetwire_kafka_assigned_partitions",
-            "Partitions this process reads"
-        );
+        describe_counter!("fleetwire_kafka_rebalances_total", "Changes of the assignment, by kind");
+        describe_gauge!("fleetwire_kafka_assigned_partitions", "Partitions this process reads");
         describe_counter!(
             "fleetwire_kafka_abandoned_records_total",
             "Records dropped without completion: a defect"
@@ -168,10 +130,7 @@ impl ConsumerMetrics {
             "fleetwire_kafka_pauses_total",
             "Times reading paused because too much was unfinished"
         );
-        describe_counter!(
-            "fleetwire_kafka_consumer_errors_total",
-            "Errors while reading, by kind"
-        );
+        describe_counter!("fleetwire_kafka_consumer_errors_total", "Errors while reading, by kind");
         describe_gauge!(
             "fleetwire_kafka_lag_records",
             "Records behind the end of a partition, by commit mark"

@@ -122,14 +122,8 @@ impl<O: Send + 'static> Producer<O> {
             connection: Connection::default(),
             metrics: ProducerMetrics::register(),
         });
-        let context = Context {
-            shared: Arc::clone(&shared),
-            handler: Box::new(handler),
-        };
-        Ok(Self {
-            inner: ThreadedProducer::from_config_and_context(&config, context)?,
-            shared,
-        })
+        let context = Context { shared: Arc::clone(&shared), handler: Box::new(handler) };
+        Ok(Self { inner: ThreadedProducer::from_config_and_context(&config, context)?, shared })
     }
 
     /// Hands a record over without waiting. On an error the opaque comes straight back and the handler hears nothing.
@@ -145,11 +139,7 @@ impl<O: Send + 'static> Producer<O> {
         if !self.shared.in_flight.take(bytes) {
             return refuse(SendError::Full, opaque);
         }
-        let travelling = Box::new(Travelling {
-            opaque: Mutex::new(opaque),
-            bytes,
-            sent: Instant::now(),
-        });
+        let travelling = Box::new(Travelling { opaque: Mutex::new(opaque), bytes, sent: Instant::now() });
         let mut message = BaseRecord::<[u8], [u8], _>::with_opaque_to(record.topic, travelling);
         message.key = record.key;
         message.payload = record.payload;
@@ -230,12 +220,8 @@ impl<O: Send + 'static> ClientContext for Context<O> {
         if let Some(rtt_us) = self.shared.connection.observe(&statistics) {
             metrics.broker_rtt_seconds.set(as_f64(rtt_us) / 1e6);
         }
-        metrics
-            .in_flight_records
-            .set(count_f64(self.shared.in_flight.records()));
-        metrics
-            .in_flight_bytes
-            .set(count_f64(self.shared.in_flight.bytes()));
+        metrics.in_flight_records.set(count_f64(self.shared.in_flight.records()));
+        metrics.in_flight_bytes.set(count_f64(self.shared.in_flight.bytes()));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -258,10 +244,7 @@ impl<O: Send + 'static> ProducerContext for Context<O> {
         let (outcome, message) = match result {
             Ok(message) => {
                 shared.metrics.delivered();
-                let delivered = Delivered {
-                    partition: message.partition(),
-                    offset: message.offset(),
-                };
+                let delivered = Delivered { partition: message.partition(), offset: message.offset() };
                 (Ok(delivered), message)
             }
             Err((error, message)) => {
@@ -288,12 +271,11 @@ fn headers(pairs: &[(&str, &[u8])]) -> Option<OwnedHeaders> {
         return None;
     }
     let headers = OwnedHeaders::new_with_capacity(pairs.len());
-    Some(pairs.iter().fold(headers, |headers, (key, value)| {
-        headers.insert(Header {
-            key,
-            value: Some(*value),
-        })
-    }))
+    Some(
+        pairs
+            .iter()
+            .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(*value) })),
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a metric")]

@@ -31,11 +31,7 @@ pub struct ReaderOptions {
 
 impl Default for ReaderOptions {
     fn default() -> Self {
-        Self {
-            start: Start::Beginning,
-            missing: MissingTopic::Fail,
-            ready_timeout: Duration::from_secs(30),
-        }
+        Self { start: Start::Beginning, missing: MissingTopic::Fail, ready_timeout: Duration::from_secs(30) }
     }
 }
 
@@ -102,20 +98,12 @@ impl Reader {
         stop: &CancellationToken,
     ) -> Result<Self, ReaderError> {
         // librdkafka wants a group for any consumer; this one joins none and commits nothing.
-        let mut config = settings
-            .consumer_config("fleetwire-reader")
-            .map_err(ClientError::from)?;
-        config
-            .set("enable.partition.eof", "true")
-            .set("auto.offset.reset", "earliest");
+        let mut config = settings.consumer_config("fleetwire-reader").map_err(ClientError::from)?;
+        config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
         let inner =
             BaseConsumer::from_config_and_context(&config, QuietContext).map_err(ClientError::from)?;
-        let reader = Self {
-            inner,
-            topic: topic.to_owned(),
-            behind: RefCell::default(),
-            told: Cell::new(false),
-        };
+        let reader =
+            Self { inner, topic: topic.to_owned(), behind: RefCell::default(), told: Cell::new(false) };
         let deadline = Instant::now() + options.ready_timeout;
         let partitions = retry(deadline, stop, options.missing, || reader.partitions())?;
         let mut assignment = TopicPartitionList::with_capacity(partitions);
@@ -133,10 +121,7 @@ impl Reader {
                 reader.behind.borrow_mut().insert(number, high);
             }
         }
-        reader
-            .inner
-            .assign(&assignment)
-            .map_err(|error| ReaderError::Fatal(error.to_string()))?;
+        reader.inner.assign(&assignment).map_err(|error| ReaderError::Fatal(error.to_string()))?;
         Ok(reader)
     }
 
@@ -147,10 +132,7 @@ impl Reader {
             if self.behind.borrow().is_empty() && !self.told.replace(true) {
                 return Ok(Event::CaughtUp);
             }
-            match self
-                .inner
-                .poll(deadline.saturating_duration_since(Instant::now()))
-            {
+            match self.inner.poll(deadline.saturating_duration_since(Instant::now())) {
                 Some(Ok(message)) => {
                     let message = Message::new(message);
                     self.reached(message.partition(), Some(message.offset() + 1));
@@ -197,19 +179,15 @@ impl Reader {
         if behind.is_empty() {
             return;
         }
-        let there = behind
-            .get(&partition)
-            .is_some_and(|end| next_offset.is_none_or(|next| next >= *end));
+        let there = behind.get(&partition).is_some_and(|end| next_offset.is_none_or(|next| next >= *end));
         if there {
             behind.remove(&partition);
         }
     }
 
     fn partitions(&self) -> Result<usize, ReaderError> {
-        let metadata = self
-            .inner
-            .fetch_metadata(Some(&self.topic), ASK)
-            .map_err(|error| self.classify(&error))?;
+        let metadata =
+            self.inner.fetch_metadata(Some(&self.topic), ASK).map_err(|error| self.classify(&error))?;
         let topic = metadata.topics().first().filter(|topic| topic.error().is_none());
         match topic.map(|topic| topic.partitions().len()) {
             Some(count) if count > 0 => Ok(count),
@@ -218,9 +196,7 @@ impl Reader {
     }
 
     fn watermarks(&self, partition: i32) -> Result<(i64, i64), ReaderError> {
-        self.inner
-            .fetch_watermarks(&self.topic, partition, ASK)
-            .map_err(|error| self.classify(&error))
+        self.inner.fetch_watermarks(&self.topic, partition, ASK).map_err(|error| self.classify(&error))
     }
 
     fn classify(&self, error: &KafkaError) -> ReaderError {

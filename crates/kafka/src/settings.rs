@@ -120,11 +120,7 @@ pub enum SettingsError {
 impl ClientSettings {
     /// Settings with nothing but the brokers.
     pub fn new(brokers: impl Into<String>) -> Self {
-        Self {
-            brokers: brokers.into(),
-            properties: BTreeMap::new(),
-            producer: ProducerSettings::default(),
-        }
+        Self { brokers: brokers.into(), properties: BTreeMap::new(), producer: ProducerSettings::default() }
     }
 
     /// Finds every mistake that can be found without a broker.
@@ -135,10 +131,7 @@ impl ClientSettings {
         reserved::check(&self.properties)?;
         self.producer.check()?;
         self.producer_config()?;
-        self.base_config()
-            .create_native_config()
-            .map(drop)
-            .map_err(|error| setting_error(&error))
+        self.base_config().create_native_config().map(drop).map_err(|error| setting_error(&error))
     }
 
     /// For clients that neither produce nor join a group.
@@ -148,9 +141,7 @@ impl ClientSettings {
         }
         reserved::check(&self.properties)?;
         let config = self.base_config();
-        config
-            .create_native_config()
-            .map_err(|error| setting_error(&error))?;
+        config.create_native_config().map_err(|error| setting_error(&error))?;
         Ok(config)
     }
 
@@ -162,21 +153,12 @@ impl ClientSettings {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
-            .set(
-                "message.timeout.ms",
-                producer.delivery_timeout.as_millis().to_string(),
-            )
+            .set("message.timeout.ms", producer.delivery_timeout.as_millis().to_string())
             .set("linger.ms", producer.linger.as_millis().to_string())
             .set("compression.codec", producer.compression.as_str())
             // Our own counters are the bounds; librdkafka gives its memory back a little later than we do.
-            .set(
-                "queue.buffering.max.messages",
-                doubled(producer.max_in_flight_records),
-            )
-            .set(
-                "queue.buffering.max.kbytes",
-                doubled(producer.max_in_flight_bytes / 1024),
-            );
+            .set("queue.buffering.max.messages", doubled(producer.max_in_flight_records))
+            .set("queue.buffering.max.kbytes", doubled(producer.max_in_flight_bytes / 1024));
         Ok(config)
     }
 
@@ -194,11 +176,7 @@ impl ClientSettings {
         let mut config = ClientConfig::new();
         // rdkafka would ask the `log` crate, which nobody sets up here; tracing's own filter decides.
         let debug = self.properties.contains_key("debug");
-        config.set_log_level(if debug {
-            RDKafkaLogLevel::Debug
-        } else {
-            RDKafkaLogLevel::Info
-        });
+        config.set_log_level(if debug { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
         config
             .set("client.id", "fleetwire")
             .set("statistics.interval.ms", "1000")
@@ -209,9 +187,7 @@ impl ClientSettings {
         for (key, value) in &self.properties {
             config.set(key, value);
         }
-        config
-            .set("bootstrap.servers", self.brokers.trim())
-            .set("allow.auto.create.topics", "false");
+        config.set("bootstrap.servers", self.brokers.trim()).set("allow.auto.create.topics", "false");
         config
     }
 }
@@ -226,11 +202,7 @@ impl ProducerSettings {
                 "longer than linger and at most 1h",
             ),
             (self.linger <= Duration::from_secs(10), "linger", "at most 10s"),
-            (
-                (1..=2_000_000).contains(&self.max_in_flight_records),
-                "max_in_flight_records",
-                "1 to 2000000",
-            ),
+            ((1..=2_000_000).contains(&self.max_in_flight_records), "max_in_flight_records", "1 to 2000000"),
             (
                 (1024..=1024 * 1024 * 1024).contains(&self.max_in_flight_bytes),
                 "max_in_flight_bytes",
@@ -260,14 +232,10 @@ fn setting_error(error: &KafkaError) -> SettingsError {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, key, _) => {
             SettingsError::Unknown { key: key.clone() }
         }
-        KafkaError::ClientConfig(_, reason, key, _) => SettingsError::Invalid {
-            key: key.clone(),
-            reason: reason.clone(),
-        },
-        other => SettingsError::Invalid {
-            key: String::new(),
-            reason: other.to_string(),
-        },
+        KafkaError::ClientConfig(_, reason, key, _) => {
+            SettingsError::Invalid { key: key.clone(), reason: reason.clone() }
+        }
+        other => SettingsError::Invalid { key: String::new(), reason: other.to_string() },
     }
 }
 
@@ -284,15 +252,9 @@ mod tests {
     #[test]
     fn tls_and_sasl_pass_through() {
         let mut settings = with("security.protocol", "sasl_ssl");
-        settings
-            .properties
-            .insert("sasl.mechanism".into(), "SCRAM-SHA-512".into());
-        settings
-            .properties
-            .insert("sasl.username".into(), "fleetwire".into());
-        settings
-            .properties
-            .insert("sasl.password".into(), "secret".into());
+        settings.properties.insert("sasl.mechanism".into(), "SCRAM-SHA-512".into());
+        settings.properties.insert("sasl.username".into(), "fleetwire".into());
+        settings.properties.insert("sasl.password".into(), "secret".into());
         assert_eq!(settings.check(), Ok(()));
         let config = settings.producer_config().unwrap();
         assert_eq!(config.get("security.protocol"), Some("sasl_ssl"));
@@ -313,9 +275,7 @@ mod tests {
     fn unknown_keys_and_bad_values_are_named() {
         assert_eq!(
             with("linger.msec", "5").check(),
-            Err(SettingsError::Unknown {
-                key: "linger.msec".into()
-            })
+            Err(SettingsError::Unknown { key: "linger.msec".into() })
         );
         let error = with("socket.timeout.ms", "soon").check().unwrap_err();
         assert!(
@@ -329,12 +289,6 @@ mod tests {
     fn numbers_have_ranges() {
         let mut settings = ClientSettings::new("localhost:9092");
         settings.producer.max_in_flight_records = 0;
-        assert!(
-            settings
-                .check()
-                .unwrap_err()
-                .to_string()
-                .contains("max_in_flight_records")
-        );
+        assert!(settings.check().unwrap_err().to_string().contains("max_in_flight_records"));
     }
 }

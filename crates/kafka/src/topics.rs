@@ -56,9 +56,7 @@ pub enum Outcome {
 impl TopicReport {
     /// Whether a service must not start on it.
     pub fn breaks_an_invariant(&self) -> bool {
-        self.mismatches
-            .iter()
-            .any(|mismatch| mismatch.severity == Severity::BreaksInvariant)
+        self.mismatches.iter().any(|mismatch| mismatch.severity == Severity::BreaksInvariant)
     }
 }
 
@@ -69,7 +67,7 @@ pub enum TopicsError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// A setting names a topic that does not exist.
-    #[error("topics.partitions names {0}, which is no topic")]
+    #[error("kafka.topics.partitions names {0}, which is no topic")]
     NoSuchTopic(String),
     /// Kafka did not answer before the deadline.
     #[error("Kafka did not answer in time: {0}")]
@@ -105,12 +103,7 @@ impl TopicAdmin {
         }
         let config = client.client_config().map_err(ClientError::from)?;
         let admin = AdminClient::from_config_and_context(&config, QuietContext).map_err(ClientError::from)?;
-        Ok(Self {
-            client: admin,
-            brokers: client.brokers.clone(),
-            topics,
-            settings,
-        })
+        Ok(Self { client: admin, brokers: client.brokers.clone(), topics, settings })
     }
 
     /// Creates every topic that is missing and checks the others. Waits for Kafka at most `limit`.
@@ -123,10 +116,7 @@ impl TopicAdmin {
             .collect();
         self.create(&missing, &cluster, deadline)?;
         let mut reports = self.check_until(deadline)?;
-        for report in reports
-            .iter_mut()
-            .filter(|report| missing.contains(&report.topic))
-        {
+        for report in reports.iter_mut().filter(|report| missing.contains(&report.topic)) {
             report.outcome = Outcome::Created;
         }
         Ok(reports)
@@ -150,22 +140,12 @@ impl TopicAdmin {
             let expected = self.expected(topic, &cluster);
             let Some(found) = cluster.topics.get(&name) else {
                 let mismatches = vec![expected::missing()];
-                return TopicReport {
-                    topic,
-                    name,
-                    outcome: Outcome::Missing,
-                    mismatches,
-                };
+                return TopicReport { topic, name, outcome: Outcome::Missing, mismatches };
             };
             let none = BTreeMap::new();
             let configs = configs.get(&name).unwrap_or(&none);
             let mismatches = expected::compare(&expected, found, configs, &self.brokers, &name);
-            TopicReport {
-                topic,
-                name,
-                outcome: Outcome::Found,
-                mismatches,
-            }
+            TopicReport { topic, name, outcome: Outcome::Found, mismatches }
         };
         Ok(Topic::ALL.into_iter().map(report).collect())
     }
@@ -180,8 +160,6 @@ impl TopicAdmin {
 
 impl fmt::Debug for TopicAdmin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TopicAdmin")
-            .field("topics", &self.topics)
-            .finish_non_exhaustive()
+        f.debug_struct("TopicAdmin").field("topics", &self.topics).finish_non_exhaustive()
     }
 }

@@ -29,12 +29,8 @@ fn fill_at(settings: &ClientSettings, topic: &str, numbers: std::ops::Range<u64>
     .unwrap();
     for number in numbers {
         let text = number.to_string();
-        let record = Record {
-            topic,
-            key: Some(text.as_bytes()),
-            payload: Some(text.as_bytes()),
-            ..Record::default()
-        };
+        let record =
+            Record { topic, key: Some(text.as_bytes()), payload: Some(text.as_bytes()), ..Record::default() };
         producer.send(record, ()).unwrap();
     }
     producer.flush(LIMIT).unwrap();
@@ -54,11 +50,7 @@ impl Committed {
             .set("group.id", group)
             .create()
             .unwrap();
-        Self {
-            client,
-            topic: topic.to_owned(),
-            partitions,
-        }
+        Self { client, topic: topic.to_owned(), partitions }
     }
 
     /// Partition by partition; nothing is 0.
@@ -101,34 +93,21 @@ impl Member {
         strategy: &str,
         mut handle: impl FnMut(u64, Done) + Send + 'static,
     ) -> Self {
-        settings
-            .properties
-            .insert("partition.assignment.strategy".into(), strategy.into());
+        settings.properties.insert("partition.assignment.strategy".into(), strategy.into());
         // A member hears of a rebalance with its next heartbeat.
-        settings
-            .properties
-            .insert("heartbeat.interval.ms".into(), "200".into());
+        settings.properties.insert("heartbeat.interval.ms".into(), "200".into());
         // Often, so that the look for lost commits takes place in every test.
-        settings
-            .properties
-            .insert("statistics.interval.ms".into(), "100".into());
+        settings.properties.insert("statistics.interval.ms".into(), "100".into());
         let consumer = Consumer::new(&settings, group, &[topic], options).unwrap();
         let (monitor, stop) = (consumer.monitor(), CancellationToken::new());
         let token = stop.clone();
         let thread = std::thread::spawn(move || {
             consumer.run(&token, |message, done| {
-                let number = std::str::from_utf8(message.payload().unwrap())
-                    .unwrap()
-                    .parse()
-                    .unwrap();
+                let number = std::str::from_utf8(message.payload().unwrap()).unwrap().parse().unwrap();
                 handle(number, done);
             })
         });
-        Self {
-            stop,
-            monitor,
-            thread,
-        }
+        Self { stop, monitor, thread }
     }
 
     fn stop(self) -> Result<(), RunError> {
@@ -140,10 +119,7 @@ impl Member {
 }
 
 fn quick() -> ConsumerOptions {
-    ConsumerOptions {
-        commit_interval: Duration::from_millis(50),
-        ..ConsumerOptions::default()
-    }
+    ConsumerOptions { commit_interval: Duration::from_millis(50), ..ConsumerOptions::default() }
 }
 
 #[test]
@@ -153,15 +129,9 @@ fn only_what_is_done_below_the_first_undone_is_committed() {
     fill(&topic, 0..10);
     let held: Arc<Mutex<BTreeMap<u64, Done>>> = Arc::default();
     let sink = Arc::clone(&held);
-    let member = Member::start(
-        &group,
-        &topic,
-        quick(),
-        "cooperative-sticky",
-        move |number, done| {
-            sink.lock().unwrap().insert(number, done);
-        },
-    );
+    let member = Member::start(&group, &topic, quick(), "cooperative-sticky", move |number, done| {
+        sink.lock().unwrap().insert(number, done);
+    });
     eventually("all are handed over", || held.lock().unwrap().len() == 10);
     let complete = |numbers: &[u64]| {
         for number in numbers {
@@ -188,20 +158,11 @@ fn a_stop_does_not_wait_for_ever_and_repeats_the_rest() {
     fill(&topic, 0..4);
     let held: Arc<Mutex<Vec<Done>>> = Arc::default();
     let sink = Arc::clone(&held);
-    let options = ConsumerOptions {
-        drain_timeout: Duration::from_millis(200),
-        ..quick()
-    };
-    let member = Member::start(
-        &group,
-        &topic,
-        options,
-        "range",
-        move |number, done| match number {
-            2 => sink.lock().unwrap().push(done),
-            _ => done.complete(),
-        },
-    );
+    let options = ConsumerOptions { drain_timeout: Duration::from_millis(200), ..quick() };
+    let member = Member::start(&group, &topic, options, "range", move |number, done| match number {
+        2 => sink.lock().unwrap().push(done),
+        _ => done.complete(),
+    });
     eventually("the third is held", || held.lock().unwrap().len() == 1);
     member.stop().unwrap();
     assert_eq!(committed.offsets(), [2]);
@@ -235,20 +196,11 @@ fn too_much_unfinished_holds_back_and_goes_on_later() {
     let held: Arc<Mutex<Vec<Done>>> = Arc::default();
     let seen: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
     let (sink, numbers) = (Arc::clone(&held), Arc::clone(&seen));
-    let options = ConsumerOptions {
-        max_in_flight_records: 10,
-        ..quick()
-    };
-    let member = Member::start(
-        &group,
-        &topic,
-        options,
-        "cooperative-sticky",
-        move |number, done| {
-            numbers.lock().unwrap().insert(number);
-            sink.lock().unwrap().push(done);
-        },
-    );
+    let options = ConsumerOptions { max_in_flight_records: 10, ..quick() };
+    let member = Member::start(&group, &topic, options, "cooperative-sticky", move |number, done| {
+        numbers.lock().unwrap().insert(number);
+        sink.lock().unwrap().push(done);
+    });
     eventually("the window is full", || held.lock().unwrap().len() == 10);
     eventually("all are read in the end", || {
         let batch = std::mem::take(&mut *held.lock().unwrap());
@@ -292,9 +244,7 @@ fn rebalance(strategy: &str) {
     let second = member();
     fill(&topic, 5_000..10_000);
     eventually("they share", || {
-        [&first, &second]
-            .iter()
-            .all(|member| member.monitor.health().partitions == 3)
+        [&first, &second].iter().all(|member| member.monitor.health().partitions == 3)
     });
     fill(&topic, 10_000..15_000);
     second.stop().unwrap();
@@ -313,25 +263,15 @@ fn the_lag_is_known() {
     fill(&topic, 0..20);
     let held: Arc<Mutex<Vec<Done>>> = Arc::default();
     let sink = Arc::clone(&held);
-    let member = Member::start(
-        &group,
-        &topic,
-        quick(),
-        "cooperative-sticky",
-        move |number, done| {
-            if number < 5 {
-                done.complete();
-            } else {
-                sink.lock().unwrap().push(done);
-            }
-        },
-    );
+    let member = Member::start(&group, &topic, quick(), "cooperative-sticky", move |number, done| {
+        if number < 5 {
+            done.complete();
+        } else {
+            sink.lock().unwrap().push(done);
+        }
+    });
     eventually("five are done, fifteen are not", || {
-        member
-            .monitor
-            .lag()
-            .first()
-            .is_some_and(|lag| lag.topic == topic && lag.lag == 15)
+        member.monitor.lag().first().is_some_and(|lag| lag.topic == topic && lag.lag == 15)
     });
     assert!(member.monitor.health().connected);
     held.lock().unwrap().drain(..).for_each(Done::complete);
@@ -345,28 +285,16 @@ fn a_broker_that_dies_is_waited_for_and_a_silent_one_does_not_hold_a_stop() {
     let (topic, group) = (topic_at(&kafka.bootstrap(), 2, &[]), unique("group"));
     let seen: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
     let sink = Arc::clone(&seen);
-    let options = ConsumerOptions {
-        drain_timeout: Duration::from_secs(1),
-        ..quick()
-    };
+    let options = ConsumerOptions { drain_timeout: Duration::from_secs(1), ..quick() };
     let handle = move |number, done: Done| {
         sink.lock().unwrap().insert(number);
         done.complete();
     };
-    let member = Member::start_at(
-        settings.clone(),
-        &group,
-        &topic,
-        options,
-        "cooperative-sticky",
-        handle,
-    );
+    let member = Member::start_at(settings.clone(), &group, &topic, options, "cooperative-sticky", handle);
     fill_at(&settings, &topic, 0..100);
     eventually("the first hundred came", || seen.lock().unwrap().len() == 100);
     kafka.kill(0).unwrap();
-    eventually("it knows that Kafka is gone", || {
-        !member.monitor.health().connected
-    });
+    eventually("it knows that Kafka is gone", || !member.monitor.health().connected);
     kafka.restart(0).unwrap();
     fill_at(&settings, &topic, 100..200);
     eventually("the second hundred came", || seen.lock().unwrap().len() == 200);
@@ -374,15 +302,7 @@ fn a_broker_that_dies_is_waited_for_and_a_silent_one_does_not_hold_a_stop() {
     let reader = Reader::new(&settings, &topic, ReaderOptions::default(), &token).unwrap();
     let producer = Producer::<()>::new(&settings, |_, ()| {}).unwrap();
     kafka.pause(0).unwrap();
-    producer
-        .send(
-            Record {
-                topic: &topic,
-                ..Record::default()
-            },
-            (),
-        )
-        .unwrap();
+    producer.send(Record { topic: &topic, ..Record::default() }, ()).unwrap();
     let start = Instant::now();
     member.stop.cancel();
     // Commits under way when the broker died may have been lost; that is noticed, and no failure.

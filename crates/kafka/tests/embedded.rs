@@ -14,11 +14,7 @@ use support::LIMIT;
 use tokio_util::sync::CancellationToken;
 
 fn start(data: &Path) -> Result<EmbeddedLog, EmbeddedError> {
-    EmbeddedLog::start(&EmbeddedOptions {
-        data: data.to_owned(),
-        topics: Topics::default(),
-        partitions: 4,
-    })
+    EmbeddedLog::start(&EmbeddedOptions { data: data.to_owned(), topics: Topics::default(), partitions: 4 })
 }
 
 fn put(log: &EmbeddedLog, topic: Topic, key: &str, value: Option<&str>) {
@@ -42,13 +38,8 @@ fn put(log: &EmbeddedLog, topic: Topic, key: &str, value: Option<&str>) {
 fn read(log: &EmbeddedLog, topic: Topic) -> (BTreeMap<String, Option<String>>, usize) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let name = Topics::default().name(topic);
-    let reader = Reader::new(
-        &log.settings(),
-        &name,
-        ReaderOptions::default(),
-        &CancellationToken::new(),
-    )
-    .unwrap();
+    let reader =
+        Reader::new(&log.settings(), &name, ReaderOptions::default(), &CancellationToken::new()).unwrap();
     let (mut newest, mut count) = (BTreeMap::new(), 0);
     loop {
         match reader.next(LIMIT).unwrap() {
@@ -101,10 +92,8 @@ fn every_topic_has_its_partitions() {
     use rdkafka::consumer::{BaseConsumer, Consumer as _};
     let folder = tempfile::tempdir().unwrap();
     let log = start(folder.path()).unwrap();
-    let client: BaseConsumer = rdkafka::ClientConfig::new()
-        .set("bootstrap.servers", log.bootstrap())
-        .create()
-        .unwrap();
+    let client: BaseConsumer =
+        rdkafka::ClientConfig::new().set("bootstrap.servers", log.bootstrap()).create().unwrap();
     for topic in Topic::ALL {
         let name = Topics::default().name(topic);
         let metadata = client.fetch_metadata(Some(&name), LIMIT).unwrap();

@@ -26,12 +26,7 @@ fn producer(settings: &ClientSettings) -> (Producer<u64>, mpsc::Receiver<(Outcom
 }
 
 fn record<'a>(topic: &'a str, key: &'a str) -> Record<'a> {
-    Record {
-        topic,
-        key: Some(key.as_bytes()),
-        payload: Some(b"payload"),
-        ..Record::default()
-    }
+    Record { topic, key: Some(key.as_bytes()), payload: Some(b"payload"), ..Record::default() }
 }
 
 #[test]
@@ -44,15 +39,7 @@ fn each_record_comes_back_with_its_place() {
     producer.flush(LIMIT).unwrap();
     let all: Vec<(Outcome, u64)> = outcomes.try_iter().collect();
     let expected: Vec<(Outcome, u64)> = (0..100)
-        .map(|number| {
-            (
-                Ok(Delivered {
-                    partition: 0,
-                    offset: i64::try_from(number).unwrap(),
-                }),
-                number,
-            )
-        })
+        .map(|number| (Ok(Delivered { partition: 0, offset: i64::try_from(number).unwrap() }), number))
         .collect();
     assert_eq!(all, expected);
     assert_eq!(producer.in_flight(), 0);
@@ -69,34 +56,17 @@ fn key_timestamp_headers_and_tombstone_arrive() {
         ..record(&topic, "353456789012345")
     };
     producer.send(full, 1).unwrap();
-    producer
-        .send(
-            Record {
-                payload: None,
-                ..record(&topic, "gone")
-            },
-            2,
-        )
-        .unwrap();
+    producer.send(Record { payload: None, ..record(&topic, "gone") }, 2).unwrap();
     producer.flush(LIMIT).unwrap();
-    let reader = Reader::new(
-        &settings(),
-        &topic,
-        ReaderOptions::default(),
-        &CancellationToken::new(),
-    )
-    .unwrap();
-    let Event::Record(first) = reader.next(LIMIT).unwrap() else {
-        panic!("a record")
-    };
+    let reader =
+        Reader::new(&settings(), &topic, ReaderOptions::default(), &CancellationToken::new()).unwrap();
+    let Event::Record(first) = reader.next(LIMIT).unwrap() else { panic!("a record") };
     assert_eq!(first.key(), Some(&b"353456789012345"[..]));
     assert_eq!(first.payload(), Some(&b"payload"[..]));
     assert_eq!(first.timestamp_ms(), Some(1_700_000_000_123));
     assert_eq!(first.header("fleetwire-type"), Some(&b"raw"[..]));
     assert_eq!(first.headers().count(), 2);
-    let Event::Record(second) = reader.next(LIMIT).unwrap() else {
-        panic!("a record")
-    };
+    let Event::Record(second) = reader.next(LIMIT).unwrap() else { panic!("a record") };
     assert_eq!((second.key(), second.payload()), (Some(&b"gone"[..]), None));
 }
 
@@ -119,10 +89,8 @@ fn java_and_we_agree_on_the_partition() {
         producer.send(record(&topic, key), number).unwrap();
     }
     producer.flush(LIMIT).unwrap();
-    let found: HashMap<u64, i32> = outcomes
-        .try_iter()
-        .map(|(outcome, number)| (number, outcome.unwrap().partition))
-        .collect();
+    let found: HashMap<u64, i32> =
+        outcomes.try_iter().map(|(outcome, number)| (number, outcome.unwrap().partition)).collect();
     for (number, (key, hash)) in (0..).zip(MURMUR2) {
         // Java: toPositive(murmur2(key)) % partitions.
         assert_eq!(found[&number], (hash & 0x7fff_ffff) % PARTITIONS, "{key}");
@@ -133,23 +101,12 @@ fn java_and_we_agree_on_the_partition() {
 fn an_unknown_topic_and_a_large_record_have_outcomes() {
     let mut settings = settings();
     settings.producer.delivery_timeout = Duration::from_mins(1);
-    settings
-        .properties
-        .insert("topic.metadata.propagation.max.ms".into(), "500".into());
+    settings.properties.insert("topic.metadata.propagation.max.ms".into(), "500".into());
     let (producer, outcomes) = producer(&settings);
     producer.send(record("no-such-topic", "k"), 7).unwrap();
-    assert_eq!(
-        outcomes.recv_timeout(LIMIT).unwrap(),
-        (Err(DeliveryError::UnknownTopic), 7)
-    );
+    assert_eq!(outcomes.recv_timeout(LIMIT).unwrap(), (Err(DeliveryError::UnknownTopic), 7));
     let large = vec![0; 2_000_000];
-    let refused = producer.send(
-        Record {
-            payload: Some(&large),
-            ..record("any", "k")
-        },
-        8,
-    );
+    let refused = producer.send(Record { payload: Some(&large), ..record("any", "k") }, 8);
     assert_eq!(refused, Err((SendError::TooLarge, 8)));
     eventually("nothing is in flight", || producer.in_flight() == 0);
 }
@@ -160,10 +117,7 @@ fn without_kafka_a_record_times_out_and_comes_back() {
     settings.producer.delivery_timeout = Duration::from_millis(300);
     let (producer, outcomes) = producer(&settings);
     producer.send(record("any", "k"), 1).unwrap();
-    assert_eq!(
-        outcomes.recv_timeout(LIMIT).unwrap(),
-        (Err(DeliveryError::TimedOut), 1)
-    );
+    assert_eq!(outcomes.recv_timeout(LIMIT).unwrap(), (Err(DeliveryError::TimedOut), 1));
     assert!(!producer.connected());
 }
 
@@ -173,10 +127,7 @@ fn what_is_in_flight_when_the_producer_goes_comes_back() {
     producer.send(record("any", "k"), 1).unwrap();
     assert!(producer.flush(Duration::ZERO).is_err());
     drop(producer);
-    assert_eq!(
-        outcomes.recv_timeout(LIMIT).unwrap(),
-        (Err(DeliveryError::Ended), 1)
-    );
+    assert_eq!(outcomes.recv_timeout(LIMIT).unwrap(), (Err(DeliveryError::Ended), 1));
 }
 
 #[test]
@@ -186,10 +137,7 @@ fn a_panic_in_the_handler_is_fatal_not_silent() {
     producer.send(record(&topic, "k"), ()).unwrap();
     let fatal = producer.fatal();
     block_on(async { tokio::time::timeout(LIMIT, fatal.cancelled()).await }).unwrap();
-    assert_eq!(
-        producer.send(record(&topic, "k"), ()),
-        Err((SendError::Fatal, ()))
-    );
+    assert_eq!(producer.send(record(&topic, "k"), ()), Err((SendError::Fatal, ())));
 }
 
 #[test]
@@ -225,10 +173,8 @@ fn a_silent_broker_means_backpressure_and_no_loss() {
     }
     producer.flush(LIMIT).unwrap();
     // In order, each once, none lost: the offsets follow the sends.
-    let places: Vec<(i64, u64)> = outcomes
-        .try_iter()
-        .map(|(outcome, n)| (outcome.unwrap().offset, n))
-        .collect();
+    let places: Vec<(i64, u64)> =
+        outcomes.try_iter().map(|(outcome, n)| (outcome.unwrap().offset, n)).collect();
     let expected: Vec<(i64, u64)> = (0..).zip(0..RECORDS).collect();
     assert_eq!(places, expected);
 }

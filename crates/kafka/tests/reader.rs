@@ -64,10 +64,7 @@ fn all_partitions_are_read_before_it_has_caught_up() {
     let mut found = catch_up(&reader(&topic, ReaderOptions::default()));
     found.sort();
     assert_eq!(found, keys);
-    let from_end = ReaderOptions {
-        start: Start::End,
-        ..ReaderOptions::default()
-    };
+    let from_end = ReaderOptions { start: Start::End, ..ReaderOptions::default() };
     assert_eq!(catch_up(&reader(&topic, from_end)), [""; 0]);
 }
 
@@ -83,15 +80,7 @@ fn a_compacted_topic_with_gaps_is_caught_up() {
     let topic = topic_at(&bootstrap, 1, &configs);
     for round in 0..5 {
         let value = round.to_string();
-        fill(
-            &topic,
-            &[
-                ("a", Some(&value)),
-                ("b", Some(&value)),
-                ("gone", Some(&value)),
-                ("gone", None),
-            ],
-        );
+        fill(&topic, &[("a", Some(&value)), ("b", Some(&value)), ("gone", Some(&value)), ("gone", None)]);
     }
     // Each look appends a record, because only a new one closes the active segment.
     eventually("the cleaner left gaps", || {
@@ -103,10 +92,7 @@ fn a_compacted_topic_with_gaps_is_caught_up() {
             match reader.next(LIMIT).unwrap() {
                 Event::Record(message) => {
                     count += 1;
-                    newest.insert(
-                        message.key().unwrap().to_vec(),
-                        message.payload().map(<[u8]>::to_vec),
-                    );
+                    newest.insert(message.key().unwrap().to_vec(), message.payload().map(<[u8]>::to_vec));
                 }
                 Event::CaughtUp => break,
                 Event::Idle => panic!("never caught up"),
@@ -125,26 +111,15 @@ fn a_missing_topic_is_an_error_or_waited_for() {
     let options = ReaderOptions::default();
     let error = Reader::new(&settings(), &missing, options, &stop).unwrap_err();
     assert_eq!(error, ReaderError::NoSuchTopic(missing.clone()));
-    let waiting = ReaderOptions {
-        missing: MissingTopic::Wait,
-        ready_timeout: Duration::from_millis(50),
-        ..options
-    };
+    let waiting =
+        ReaderOptions { missing: MissingTopic::Wait, ready_timeout: Duration::from_millis(50), ..options };
     let error = Reader::new(&settings(), &missing, waiting, &stop).unwrap_err();
     assert_eq!(error, ReaderError::NoSuchTopic(missing));
 }
 
 #[test]
 fn kafka_down_is_said_in_time() {
-    let options = ReaderOptions {
-        ready_timeout: Duration::from_millis(50),
-        ..ReaderOptions::default()
-    };
-    let error = Reader::new(
-        &ClientSettings::new("127.0.0.1:1"),
-        "any",
-        options,
-        &CancellationToken::new(),
-    );
+    let options = ReaderOptions { ready_timeout: Duration::from_millis(50), ..ReaderOptions::default() };
+    let error = Reader::new(&ClientSettings::new("127.0.0.1:1"), "any", options, &CancellationToken::new());
     assert!(matches!(error.unwrap_err(), ReaderError::Unreachable(_)));
 }

@@ -15,14 +15,8 @@ use rdkafka::client::DefaultClientContext;
 use support::{LIMIT, block_on, settings, unique};
 
 fn small() -> TopicSettings {
-    let partitions = Topic::ALL
-        .iter()
-        .map(|topic| (topic.suffix().to_owned(), 2))
-        .collect();
-    TopicSettings {
-        partitions,
-        ..TopicSettings::default()
-    }
+    let partitions = Topic::ALL.iter().map(|topic| (topic.suffix().to_owned(), 2)).collect();
+    TopicSettings { partitions, ..TopicSettings::default() }
 }
 
 fn admin(prefix: &str) -> TopicAdmin {
@@ -52,20 +46,13 @@ fn topics_are_created_once_and_as_they_must_be() {
 fn a_topic_made_otherwise_is_reported_with_what_mends_it() {
     let prefix = unique("t");
     let admin = admin(&prefix);
-    let raw: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", &settings().brokers)
-        .create()
-        .unwrap();
+    let raw: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &settings().brokers).create().unwrap();
     let name = format!("{prefix}.devices.v1");
     let wrong = NewTopic::new(&name, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "delete");
-    block_on(raw.create_topics([&wrong], &AdminOptions::new())).unwrap()[0]
-        .as_ref()
-        .unwrap();
+    block_on(raw.create_topics([&wrong], &AdminOptions::new())).unwrap()[0].as_ref().unwrap();
     let reports = admin.apply(LIMIT).unwrap();
-    let devices = reports
-        .iter()
-        .find(|report| report.topic == Topic::Devices)
-        .unwrap();
+    let devices = reports.iter().find(|report| report.topic == Topic::Devices).unwrap();
     assert_eq!(devices.outcome, Outcome::Found);
     assert!(devices.breaks_an_invariant());
     let worst = &devices.mismatches[0];
@@ -73,26 +60,14 @@ fn a_topic_made_otherwise_is_reported_with_what_mends_it() {
         (worst.what, worst.found.as_str(), worst.severity),
         ("cleanup.policy", "delete", Severity::BreaksInvariant)
     );
-    assert!(worst.mend.ends_with(&format!(
-        "--entity-name {name} --add-config cleanup.policy=compact"
-    )));
-    let partitions = devices
-        .mismatches
-        .iter()
-        .find(|mismatch| mismatch.what == "partitions")
-        .unwrap();
-    assert_eq!(
-        (partitions.severity, partitions.expected.as_str()),
-        (Severity::Differs, "2")
-    );
+    assert!(worst.mend.ends_with(&format!("--entity-name {name} --add-config cleanup.policy=compact")));
+    let partitions = devices.mismatches.iter().find(|mismatch| mismatch.what == "partitions").unwrap();
+    assert_eq!((partitions.severity, partitions.expected.as_str()), (Severity::Differs, "2"));
 }
 
 #[test]
 fn more_replicas_than_brokers_are_refused_with_the_reason() {
-    let settings_without_room = TopicSettings {
-        replication_factor: Some(9),
-        ..small()
-    };
+    let settings_without_room = TopicSettings { replication_factor: Some(9), ..small() };
     let topics = Topics::new(&unique("t")).unwrap();
     let admin = TopicAdmin::new(&settings(), topics, settings_without_room).unwrap();
     assert!(matches!(admin.apply(LIMIT), Err(TopicsError::Refused { .. })));
@@ -106,8 +81,5 @@ fn mistakes_in_settings_and_a_kafka_that_is_down_are_said() {
     let error = TopicAdmin::new(&down, Topics::default(), wrong).unwrap_err();
     assert_eq!(error, TopicsError::NoSuchTopic("raw.v2".into()));
     let admin = TopicAdmin::new(&down, Topics::default(), TopicSettings::default()).unwrap();
-    assert!(matches!(
-        admin.check(Duration::from_millis(50)),
-        Err(TopicsError::Unreachable(_))
-    ));
+    assert!(matches!(admin.check(Duration::from_millis(50)), Err(TopicsError::Unreachable(_))));
 }

@@ -32,11 +32,7 @@ impl Imei {
 
     /// The IMEI of a number, as binary protocols carry it; leading zeros are restored.
     pub const fn from_number(number: u64) -> Result<Self, ImeiError> {
-        if number > Self::MAX {
-            Err(ImeiError::TooLarge(number))
-        } else {
-            Ok(Self(number))
-        }
+        if number > Self::MAX { Err(ImeiError::TooLarge(number)) } else { Ok(Self(number)) }
     }
 
     /// The 15 digits as a number.
@@ -57,11 +53,7 @@ impl Imei {
             let digit = (rest % 10) as u8;
             rest /= 10;
             // Counted from the right, every other digit, beginning with the first, is doubled.
-            sum += if position % 2 == 0 {
-                digit * 2 / 10 + digit * 2 % 10
-            } else {
-                digit
-            };
+            sum += if position % 2 == 0 { digit * 2 / 10 + digit * 2 % 10 } else { digit };
         }
         (10 - sum % 10) % 10
     }
@@ -183,10 +175,7 @@ mod tests {
         assert!("truck-7.eu:A_1".parse::<DeviceId>().is_ok());
         assert_eq!("".parse::<DeviceId>(), Err(DeviceIdError::Length(0)));
         for bad in ["a/b", "a+", "#", "a b", "é"] {
-            assert!(
-                matches!(bad.parse::<DeviceId>(), Err(DeviceIdError::Character(_))),
-                "{bad}"
-            );
+            assert!(matches!(bad.parse::<DeviceId>(), Err(DeviceIdError::Character(_))), "{bad}");
         }
     }
 }

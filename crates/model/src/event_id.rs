@@ -45,13 +45,10 @@ pub fn dedup_key(device: &DeviceId, protocol: &str, record: &[u8]) -> Bytes {
 }
 
 fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    bytes
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
@@ -59,26 +56,14 @@ mod tests {
     use super::*;
 
     fn raw(offset: i64, record_index: u32) -> RawRef {
-        RawRef {
-            topic: "fleetwire.raw.v1".into(),
-            partition: 3,
-            offset,
-            record_index,
-            record_count: 2,
-        }
+        RawRef { topic: "fleetwire.raw.v1".into(), partition: 3, offset, record_index, record_count: 2 }
     }
 
     #[test]
     fn ids_are_the_same_in_every_release() {
-        assert_eq!(
-            event_id(&raw(42, 1), 1_700_000_000_000),
-            "eeecee1f76878aeb8ac2abad64e11845"
-        );
+        assert_eq!(event_id(&raw(42, 1), 1_700_000_000_000), "eeecee1f76878aeb8ac2abad64e11845");
         let device = "867035046242895".parse().unwrap();
-        assert_eq!(
-            hex(dedup_key(&device, "iotm", b"record").iter()),
-            "95c120dfd902afa955cb262d945103a2"
-        );
+        assert_eq!(hex(dedup_key(&device, "iotm", b"record").iter()), "95c120dfd902afa955cb262d945103a2");
     }
 
     #[test]
@@ -91,10 +76,7 @@ mod tests {
 
     #[test]
     fn a_dedup_key_belongs_to_one_device_and_protocol() {
-        let (one, two) = (
-            "867035046242895".parse().unwrap(),
-            "865209039554705".parse().unwrap(),
-        );
+        let (one, two) = ("867035046242895".parse().unwrap(), "865209039554705".parse().unwrap());
         assert_ne!(dedup_key(&one, "iotm", b"r"), dedup_key(&two, "iotm", b"r"));
         assert_ne!(dedup_key(&one, "iotm", b"r"), dedup_key(&one, "dt7", b"r"));
     }

@@ -9,4 +9,4 @@ pub mod time;
 pub mod topic;
 
 pub use device_id::{DeviceId, Imei};
-pub use topic::{Topic, Topics};
+pub use topic::{TYPE_HEADER, Topic, Topics};

@@ -7,17 +7,12 @@ use prost_types::Timestamp;
 /// The contract's timestamp of milliseconds since 1970-01-01 UTC.
 pub fn from_unix_ms(ms: i64) -> Timestamp {
     let nanos = i32::try_from(ms.rem_euclid(1000)).unwrap_or(0) * 1_000_000;
-    Timestamp {
-        seconds: ms.div_euclid(1000),
-        nanos,
-    }
+    Timestamp { seconds: ms.div_euclid(1000), nanos }
 }
 
 /// Milliseconds since 1970-01-01 UTC; saturates at the ends of the range.
 pub fn to_unix_ms(time: &Timestamp) -> i64 {
-    time.seconds
-        .saturating_mul(1000)
-        .saturating_add(i64::from(time.nanos) / 1_000_000)
+    time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanos) / 1_000_000)
 }
 
 /// Milliseconds since 1970-01-01 UTC of a system time; negative before, saturating at the ends.

@@ -20,6 +20,10 @@ pub enum Topic {
     Devices,
 }
 
+/// Kafka header of every record that fleetwire produces: the full name of the value's protobuf message, so that
+/// tools can tell records apart without decoding them.
+pub const TYPE_HEADER: &str = "fleetwire-type";
+
 /// How a topic ages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cleanup {
@@ -42,14 +46,8 @@ pub struct TopicSpec {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 6] = [
-        Self::Raw,
-        Self::Held,
-        Self::Positions,
-        Self::DeviceEvents,
-        Self::DeadLetters,
-        Self::Devices,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Raw, Self::Held, Self::Positions, Self::DeviceEvents, Self::DeadLetters, Self::Devices];
 
     /// The name without the prefix, for example "raw.v1".
     pub const fn suffix(self) -> &'static str {
@@ -70,19 +68,11 @@ impl Topic {
             Self::Raw | Self::Positions | Self::DeviceEvents => {
                 (24, Cleanup::Delete(DAY.saturating_mul(7)), None)
             }
-            Self::Held => (
-                24,
-                Cleanup::Delete(DAY.saturating_mul(7)),
-                Some(256 * 1024 * 1024),
-            ),
+            Self::Held => (24, Cleanup::Delete(DAY.saturating_mul(7)), Some(256 * 1024 * 1024)),
             Self::DeadLetters => (6, Cleanup::Delete(DAY.saturating_mul(30)), None),
             Self::Devices => (24, Cleanup::Compact, None),
         };
-        TopicSpec {
-            partitions,
-            cleanup,
-            max_partition_bytes,
-        }
+        TopicSpec { partitions, cleanup, max_partition_bytes }
     }
 }
 
@@ -107,9 +97,7 @@ impl Topics {
         if prefix.is_empty() || prefix.len() > 100 || !prefix.chars().all(allowed) {
             return Err(PrefixError);
         }
-        Ok(Self {
-            prefix: prefix.to_owned(),
-        })
+        Ok(Self { prefix: prefix.to_owned() })
     }
 
     /// The common prefix.
@@ -125,9 +113,7 @@ impl Topics {
 
 impl Default for Topics {
     fn default() -> Self {
-        Self {
-            prefix: Self::DEFAULT_PREFIX.to_owned(),
-        }
+        Self { prefix: Self::DEFAULT_PREFIX.to_owned() }
     }
 }
 
@@ -144,10 +130,7 @@ mod tests {
     #[test]
     fn names_are_prefix_and_suffix() {
         assert_eq!(Topics::default().name(Topic::Raw), "fleetwire.raw.v1");
-        assert_eq!(
-            Topics::new("eu.prod").unwrap().name(Topic::Devices),
-            "eu.prod.devices.v1"
-        );
+        assert_eq!(Topics::new("eu.prod").unwrap().name(Topic::Devices), "eu.prod.devices.v1");
         assert_eq!(Topics::new("a b"), Err(PrefixError));
     }
 }

@@ -75,32 +75,20 @@ fn client(address: SocketAddr, number: usize) -> io::Result<TcpStream> {
 
 fn resident_kib() -> io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap_or_default();
-    line.trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .map_err(io::Error::other)
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().map_err(io::Error::other)
 }
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let count = env::args()
-        .nth(1)
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(1000);
+    let count = env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(1000);
     let parts = Parts {
         authenticator: Arc::new(Open),
         ingest: Arc::new(Sink),
         observer: Arc::new(()),
         unix_ms: || 0,
     };
-    let settings = Settings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..Settings::default()
-    };
+    let settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
     let server = Server::bind(settings, parts)?;
     let address = server.local_addr()?;
     let stop = CancellationToken::new();
@@ -114,10 +102,7 @@ async fn main() -> io::Result<()> {
                 clients.push(client(address, number)?);
             }
             let used = resident_kib()?.saturating_sub(before) * 1024;
-            println!(
-                "{count} idle connections, {} bytes each",
-                used / count.max(1) as u64
-            );
+            println!("{count} idle connections, {} bytes each", used / count.max(1) as u64);
             io::Result::Ok(())
         }),
     );

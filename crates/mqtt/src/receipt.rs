@@ -61,13 +61,8 @@ impl FailureReason {
         }
     }
 
-    const ALL: [Self; 5] = [
-        Self::NotStored,
-        Self::Dropped,
-        Self::NotAuthorized,
-        Self::QuotaExceeded,
-        Self::Unacceptable,
-    ];
+    const ALL: [Self; 5] =
+        [Self::NotStored, Self::Dropped, Self::NotAuthorized, Self::QuotaExceeded, Self::Unacceptable];
 }
 
 impl Outcome {
@@ -83,9 +78,7 @@ impl Outcome {
         match byte {
             0 => None,
             1 => Some(Self::Stored),
-            byte => FailureReason::ALL
-                .get(usize::from(byte) - 2)
-                .map(|reason| Self::Failed(*reason)),
+            byte => FailureReason::ALL.get(usize::from(byte) - 2).map(|reason| Self::Failed(*reason)),
         }
     }
 }
@@ -103,21 +96,13 @@ impl Answers {
     /// Room for `slots` publishes in flight.
     pub(crate) fn new(slots: u16) -> Arc<Self> {
         let slots = (0..slots.max(1)).map(|_| AtomicU8::new(0)).collect();
-        Arc::new(Self {
-            slots,
-            head: AtomicU32::new(0),
-            bell: Notify::new(),
-        })
+        Arc::new(Self { slots, head: AtomicU32::new(0), bell: Notify::new() })
     }
 
     /// The slot after `slot`.
     pub(crate) fn after(&self, slot: u32) -> u32 {
         let next = slot + 1;
-        if next as usize >= self.slots.len() {
-            0
-        } else {
-            next
-        }
+        if next as usize >= self.slots.len() { 0 } else { next }
     }
 
     /// Notes an answer, and wakes the session if it waits for this one.
@@ -156,9 +141,7 @@ impl Answers {
 
 impl fmt::Debug for Answers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answers")
-            .field("slots", &self.slots.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Answers").field("slots", &self.slots.len()).finish_non_exhaustive()
     }
 }
 
@@ -173,11 +156,7 @@ pub struct Receipt {
 
 impl Receipt {
     pub(crate) const fn new(answers: Arc<Answers>, slot: u32) -> Self {
-        Self {
-            answers,
-            slot,
-            done: false,
-        }
+        Self { answers, slot, done: false }
     }
 
     /// Tells the session what became of the publish. Any thread may call this; it never blocks.
@@ -190,8 +169,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if !self.done {
-            self.answers
-                .settle(self.slot, Outcome::Failed(FailureReason::Dropped));
+            self.answers.settle(self.slot, Outcome::Failed(FailureReason::Dropped));
         }
     }
 }
@@ -208,10 +186,7 @@ mod tests {
         assert_eq!(answers.take_head(), None);
         first.complete(Outcome::Stored);
         assert_eq!(answers.take_head(), Some(Outcome::Stored));
-        assert_eq!(
-            answers.take_head(),
-            Some(Outcome::Failed(FailureReason::QuotaExceeded))
-        );
+        assert_eq!(answers.take_head(), Some(Outcome::Failed(FailureReason::QuotaExceeded)));
         assert_eq!(answers.take_head(), None);
     }
 

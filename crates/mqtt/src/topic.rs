@@ -110,18 +110,7 @@ mod tests {
 
     #[test]
     fn a_filter_has_its_wildcards_alone_in_a_level() {
-        for good in [
-            "a",
-            "/",
-            "a/b",
-            "+",
-            "#",
-            "a/+/b",
-            "a/#",
-            "+/+",
-            "é/x",
-            "$share/g/a",
-        ] {
+        for good in ["a", "/", "a/b", "+", "#", "a/+/b", "a/#", "+/+", "é/x", "$share/g/a"] {
             assert_eq!(check_filter(good), Ok(()), "{good}");
         }
         for bad in ["", "a#", "a/#/b", "#/a", "+a", "a+/b", "a\0"] {
@@ -178,16 +167,9 @@ mod tests {
 
     #[test]
     fn a_client_id_never_widens_a_pattern() {
-        assert_eq!(
-            TopicFilter::fill("%c/OUTC", "867035046242895"),
-            Ok(filter("867035046242895/OUTC"))
-        );
+        assert_eq!(TopicFilter::fill("%c/OUTC", "867035046242895"), Ok(filter("867035046242895/OUTC")));
         for bad in ["", "+", "#", "a/b", "$x"] {
-            assert_eq!(
-                TopicFilter::fill("%c/OUTC", bad),
-                Err(FillError::ClientId),
-                "{bad}"
-            );
+            assert_eq!(TopicFilter::fill("%c/OUTC", bad), Err(FillError::ClientId), "{bad}");
         }
         assert_eq!(TopicFilter::fill("a#/%c", "b"), Err(FillError::Pattern));
     }

@@ -63,12 +63,9 @@ async fn breaches_close_the_connection_with_their_reason_and_nobody_else_notices
 #[tokio::test]
 async fn a_first_packet_that_is_no_connect_is_not_answered() {
     let house = house(|_| {});
-    for bytes in [
-        &[0xC0, 0][..],
-        &[0x20, 2, 0, 0],
-        &[0x30, 0x80, 0xc2, 0xd7, 0x5f],
-        b"GET / HTTP/1.1\r\n\r\n",
-    ] {
+    for bytes in
+        [&[0xC0, 0][..], &[0x20, 2, 0, 0], &[0x30, 0x80, 0xc2, 0xd7, 0x5f], b"GET / HTTP/1.1\r\n\r\n"]
+    {
         let mut wire = Wire::open(&house).await;
         wire.send(bytes).await;
         // The kernel may answer with a reset, because unread bytes are left.
@@ -157,13 +154,7 @@ async fn filters_that_reach_further_than_the_grant_are_refused_one_by_one() {
         let codes = &answer[if level.is_v5() { 3 } else { 2 }..];
         let expected: Vec<u8> = filters
             .iter()
-            .map(|(_, code)| {
-                if level.is_v5() || *code < 0x80 {
-                    *code
-                } else {
-                    0x80
-                }
-            })
+            .map(|(_, code)| if level.is_v5() || *code < 0x80 { *code } else { 0x80 })
             .collect();
         assert_eq!(codes, expected);
     }
@@ -218,8 +209,7 @@ async fn a_v5_client_beyond_its_receive_maximum_is_closed() {
     let house = house(|settings| settings.limits.max_in_flight = 2);
     let mut wire = Wire::connect(&house, Level::V5, ID).await;
     for id in 1..=2 {
-        wire.send(&publish(Level::V5, "BCE/D", QoS::AtLeastOnce, id))
-            .await;
+        wire.send(&publish(Level::V5, "BCE/D", QoS::AtLeastOnce, id)).await;
     }
     // At the bound its pings are still answered.
     wire.send(&[0xC0, 0]).await;

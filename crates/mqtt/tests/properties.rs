@@ -1,10 +1,5 @@
 //! What holds for every input: bytes of a stream, and interleavings of a session.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 mod support;
 
@@ -45,11 +40,7 @@ fn level() -> impl Strategy<Value = Level> {
 }
 
 fn qos() -> impl Strategy<Value = QoS> {
-    prop_oneof![
-        Just(QoS::AtMostOnce),
-        Just(QoS::AtLeastOnce),
-        Just(QoS::ExactlyOnce)
-    ]
+    prop_oneof![Just(QoS::AtMostOnce), Just(QoS::AtLeastOnce), Just(QoS::ExactlyOnce)]
 }
 
 fn name() -> impl Strategy<Value = bytestring::ByteString> {
@@ -95,38 +86,22 @@ prop_compose! {
 }
 
 fn a_subscribe(level: Level) -> impl Strategy<Value = Packet> {
-    let one = (name(), qos()).prop_map(|(filter, qos)| Subscription {
-        filter,
-        qos,
-        options: 0,
-    });
+    let one = (name(), qos()).prop_map(|(filter, qos)| Subscription { filter, qos, options: 0 });
     (1u16.., vec(one, 1..5), properties(level)).prop_map(|(packet_id, subscriptions, properties)| {
-        Packet::Subscribe(Subscribe {
-            packet_id,
-            subscriptions,
-            properties,
-        })
+        Packet::Subscribe(Subscribe { packet_id, subscriptions, properties })
     })
 }
 
 fn an_unsubscribe(level: Level) -> impl Strategy<Value = Packet> {
     (1u16.., vec(name(), 1..5), properties(level)).prop_map(|(packet_id, filters, properties)| {
-        Packet::Unsubscribe(Unsubscribe {
-            packet_id,
-            filters,
-            properties,
-        })
+        Packet::Unsubscribe(Unsubscribe { packet_id, filters, properties })
     })
 }
 
 fn a_packet() -> impl Strategy<Value = (Level, Packet)> {
     level().prop_flat_map(|level| {
-        let packet = prop_oneof![
-            a_publish(level),
-            a_connect(level),
-            a_subscribe(level),
-            an_unsubscribe(level)
-        ];
+        let packet =
+            prop_oneof![a_publish(level), a_connect(level), a_subscribe(level), an_unsubscribe(level)];
         (Just(level), packet)
     })
 }
@@ -245,30 +220,18 @@ struct World {
 impl World {
     fn new(level: Level) -> Self {
         let mut out = BytesMut::new();
-        let frame = Frame::next(&mut connect(level, "867035046242895"), LIMIT)
-            .unwrap()
-            .unwrap();
+        let frame = Frame::next(&mut connect(level, "867035046242895"), LIMIT).unwrap().unwrap();
         let visitor = Visitor {
             session_id: "session".into(),
             peer: ([127, 0, 0, 1], 1).into(),
             now: Instant::now(),
             unix_ms: 0,
         };
-        let limits = Limits {
-            max_in_flight: 6,
-            ..Limits::default()
-        };
+        let limits = Limits { max_in_flight: 6, ..Limits::default() };
         let observer: Arc<dyn Observer> = Arc::new(());
         let session = admit(frame, visitor, &limits, (&Door, &observer), &mut out).unwrap();
         out.clear();
-        Self {
-            session,
-            level,
-            out,
-            open: Vec::new(),
-            expected: VecDeque::new(),
-            next_id: 0,
-        }
+        Self { session, level, out, open: Vec::new(), expected: VecDeque::new(), next_id: 0 }
     }
 
     /// Makes a move; `false` once the session has ended.
@@ -286,11 +249,7 @@ impl World {
     }
 
     fn answer(&mut self, (id, receipt): (u16, Receipt), outcome: Option<Outcome>) {
-        let waiting = self
-            .expected
-            .iter_mut()
-            .find(|expected| expected.id == id)
-            .unwrap();
+        let waiting = self.expected.iter_mut().find(|expected| expected.id == id).unwrap();
         waiting.stored = Some(outcome == Some(Outcome::Stored));
         let answering = thread::spawn(move || match outcome {
             Some(outcome) => receipt.complete(outcome),
@@ -310,29 +269,17 @@ impl World {
         let topic = if granted { "BCE/D" } else { "BCE/X" };
         let mut bytes = publish(self.level, topic, qos, id);
         let frame = Frame::next(&mut bytes, LIMIT).unwrap().unwrap();
-        match self
-            .session
-            .receive(frame, Instant::now(), 0, &mut self.out)
-            .unwrap()
-        {
+        match self.session.receive(frame, Instant::now(), 0, &mut self.out).unwrap() {
             Step::Offer(publish, receipt) => {
                 assert!(granted, "only granted topics are offered");
                 assert_eq!(publish.packet_id, if qos == QoS::AtMostOnce { 0 } else { id });
                 self.open.push((id, receipt));
-                self.expected.push_back(Expected {
-                    id,
-                    qos,
-                    stored: None,
-                });
+                self.expected.push_back(Expected { id, qos, stored: None });
             }
             Step::Nothing => {
                 assert!(!granted);
                 if qos > QoS::AtMostOnce || !self.level.is_v5() {
-                    self.expected.push_back(Expected {
-                        id,
-                        qos,
-                        stored: Some(false),
-                    });
+                    self.expected.push_back(Expected { id, qos, stored: Some(false) });
                 }
             }
             Step::Answered { .. } => panic!("no downlink was sent"),
@@ -365,15 +312,8 @@ impl World {
 
     fn release(&mut self, id: u16) {
         let [high, low] = id.to_be_bytes();
-        let frame = Frame {
-            first: 0x62,
-            body: Bytes::from(vec![2, 0][..0].to_vec()),
-            padded: false,
-        };
-        let frame = Frame {
-            body: Bytes::copy_from_slice(&[high, low]),
-            ..frame
-        };
+        let frame = Frame { first: 0x62, body: Bytes::from(vec![2, 0][..0].to_vec()), padded: false };
+        let frame = Frame { body: Bytes::copy_from_slice(&[high, low]), ..frame };
         let mut out = BytesMut::new();
         self.session.receive(frame, Instant::now(), 0, &mut out).unwrap();
         assert_eq!(&out[..], [0x70, 2, high, low]);

@@ -18,16 +18,9 @@ const ONE: QoS = QoS::AtLeastOnce;
 fn plain(_: &mut Settings) {}
 
 async fn subscribe(wire: &mut Wire, level: Level, filter: &str) -> Vec<u8> {
-    let subscription = Subscription {
-        filter: filter.to_owned().into(),
-        qos: QoS::ExactlyOnce,
-        options: 0,
-    };
-    let packet = Subscribe {
-        packet_id: 7,
-        subscriptions: vec![subscription],
-        properties: Properties::default(),
-    };
+    let subscription = Subscription { filter: filter.to_owned().into(), qos: QoS::ExactlyOnce, options: 0 };
+    let packet =
+        Subscribe { packet_id: 7, subscriptions: vec![subscription], properties: Properties::default() };
     let mut bytes = bytes::BytesMut::new();
     packet.encode(&mut bytes, level);
     wire.send(&bytes).await;
@@ -38,15 +31,7 @@ async fn subscribe(wire: &mut Wire, level: Level, filter: &str) -> Vec<u8> {
 
 fn ask(house: &House, topic: &'static str, qos: QoS) -> oneshot::Receiver<DeliveryOutcome> {
     let (reply, outcome) = oneshot::channel();
-    house.sessions.deliver(
-        ID,
-        Downlink {
-            topic: topic.into(),
-            payload: "on".into(),
-            qos,
-        },
-        reply,
-    );
+    house.sessions.deliver(ID, Downlink { topic: topic.into(), payload: "on".into(), qos }, reply);
     outcome
 }
 
@@ -78,11 +63,7 @@ async fn a_failure_in_v3_acknowledges_what_came_before_and_closes() {
     for id in 1..=3 {
         wire.send(&publish(Level::V311, "BCE/D", ONE, id)).await;
     }
-    let outcomes = [
-        Outcome::Stored,
-        Outcome::Failed(FailureReason::NotStored),
-        Outcome::Stored,
-    ];
+    let outcomes = [Outcome::Stored, Outcome::Failed(FailureReason::NotStored), Outcome::Stored];
     let mut receipts = Vec::new();
     for _ in 0..3 {
         receipts.push(house.store.next().await.1);
@@ -153,10 +134,7 @@ async fn a_full_ingest_is_offered_the_same_publish_again() {
         let (publish, receipt) = house.store.next().await;
         assert_eq!(publish.packet_id, id);
         receipt.complete(Outcome::Stored);
-        assert_eq!(
-            wire.packet().await,
-            (0x40, vec![0, publish.packet_id.to_be_bytes()[1]])
-        );
+        assert_eq!(wire.packet().await, (0x40, vec![0, publish.packet_id.to_be_bytes()[1]]));
     }
 }
 
@@ -243,10 +221,7 @@ async fn a_silent_client_is_closed_after_its_keep_alive_and_its_will_is_ingested
     assert_eq!((first, body[0]), (0xE0, 0x8D));
     wire.closed().await;
     let (will, _) = house.store.next().await;
-    assert_eq!(
-        (will.will, &*will.payload, will.sequence),
-        (true, &b"gone"[..], 1)
-    );
+    assert_eq!((will.will, &*will.payload, will.sequence), (true, &b"gone"[..], 1));
 }
 
 #[tokio::test]
@@ -271,25 +246,13 @@ async fn a_client_that_does_not_read_is_closed() {
 async fn downlinks_name_every_way_they_can_end() {
     let house = house(|settings| settings.max_inbox = 1);
     let topic = "867035046242895/OUTC";
-    assert_eq!(
-        soon(ask(&house, topic, ONE)).await,
-        Ok(DeliveryOutcome::NotConnected)
-    );
+    assert_eq!(soon(ask(&house, topic, ONE)).await, Ok(DeliveryOutcome::NotConnected));
     let mut wire = Wire::connect(&house, Level::V5, ID).await;
-    assert_eq!(
-        soon(ask(&house, topic, ONE)).await,
-        Ok(DeliveryOutcome::NotSubscribed)
-    );
+    assert_eq!(soon(ask(&house, topic, ONE)).await, Ok(DeliveryOutcome::NotSubscribed));
     assert_eq!(subscribe(&mut wire, Level::V5, topic).await[3..], [1]);
-    assert_eq!(
-        soon(ask(&house, "a/#", ONE)).await,
-        Ok(DeliveryOutcome::NotSubscribed)
-    );
+    assert_eq!(soon(ask(&house, "a/#", ONE)).await, Ok(DeliveryOutcome::NotSubscribed));
 
-    assert_eq!(
-        soon(ask(&house, topic, QoS::AtMostOnce)).await,
-        Ok(DeliveryOutcome::Sent)
-    );
+    assert_eq!(soon(ask(&house, topic, QoS::AtMostOnce)).await, Ok(DeliveryOutcome::Sent));
     assert_eq!(wire.packet().await.0, 0x30);
 
     let outcome = ask(&house, topic, QoS::ExactlyOnce);
@@ -316,14 +279,7 @@ async fn downlinks_name_every_way_they_can_end() {
 
 #[tokio::test]
 async fn a_drain_waits_for_publishes_in_flight_and_says_goodbye() {
-    let House {
-        address: _,
-        store,
-        stop,
-        running,
-        notes,
-        sessions,
-    } = {
+    let House { address: _, store, stop, running, notes, sessions } = {
         let house = house(plain);
         let mut wire = Wire::connect(&house, Level::V5, ID).await;
         wire.send(&publish(Level::V5, "BCE/D", ONE, 1)).await;

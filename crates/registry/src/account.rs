@@ -48,9 +48,7 @@ impl Account {
     pub fn accepts(&self, password: &[u8]) -> bool {
         let matching = |valid: &SecretString| bool::from(valid.expose_secret().as_bytes().ct_eq(password));
         // Not `any`: it would stop at the first match.
-        self.passwords
-            .iter()
-            .fold(false, |found, valid| found | matching(valid))
+        self.passwords.iter().fold(false, |found, valid| found | matching(valid))
     }
 
     /// Whether the well-known password is valid.
@@ -85,6 +83,9 @@ pub enum AccountError {
         /// The environment variable that would hold another.
         variable: String,
     },
+    /// A name that could share its password variable with another.
+    #[error("account name `{0}` has other characters than a-z, 0-9 and _")]
+    Name(String),
     /// A topic of an account is not usable as an access rule.
     #[error("account {name}: topic `{topic}` must not hold a wildcard, and must not be empty")]
     Topic {
@@ -120,22 +121,18 @@ impl Accounts {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
+        check(settings)?;
         let mut all = built_in();
         all.extend(settings.clone());
         let accounts = all.into_iter().map(|(name, settings)| {
             let variable = password_variable(&name);
-            check_topics(&name, &settings)?;
             let password = secret(&variable).map_err(|err| AccountError::Secret(Box::new(err)))?;
             let password = match (password, well_known) {
                 (Some(password), _) => password,
                 (None, WellKnown::Default) => WELL_KNOWN_PASSWORD.into(),
                 (None, _) => return Err(AccountError::NoPassword { name, variable }),
             };
-            let account = Account {
-                name: name.clone(),
-                settings,
-                passwords: vec![password],
-            };
+            let account = Account { name: name.clone(), settings, passwords: vec![password] };
             if well_known == WellKnown::Refused && account.has_well_known_password() {
                 return Err(AccountError::WellKnownPassword { name, variable });
             }
@@ -157,10 +154,7 @@ impl Accounts {
 
 /// The environment variable that holds an account's password.
 pub fn password_variable(account: &str) -> String {
-    format!(
-        "FLEETWIRE_ACCOUNT_{}_PASSWORD",
-        account.to_uppercase().replace(['-', '.'], "_")
-    )
+    format!("FLEETWIRE_ACCOUNT_{}_PASSWORD", account.to_uppercase())
 }
 
 /// The accounts that the platform's setup pages name.
@@ -174,15 +168,19 @@ fn built_in() -> BTreeMap<String, AccountSettings> {
     BTreeMap::from([("bce_device".to_owned(), bce)])
 }
 
-fn check_topics(name: &str, settings: &AccountSettings) -> Result<(), AccountError> {
+/// Whether accounts are usable as access rules: plain names, and topics without wildcards.
+pub fn check(accounts: &BTreeMap<String, AccountSettings>) -> Result<(), AccountError> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let bad = |topic: &&String| topic.is_empty() || topic.contains(['+', '#', '\0']);
-    match settings.publish.iter().chain(&settings.subscribe).find(bad) {
-        Some(topic) => Err(AccountError::Topic {
-            name: name.to_owned(),
-            topic: topic.clone(),
-        }),
-        None => Ok(()),
+    for (name, settings) in accounts {
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(AccountError::Name(name.clone()));
+        }
+        if let Some(topic) = settings.publish.iter().chain(&settings.subscribe).find(bad) {
+            return Err(AccountError::Topic { name: name.clone(), topic: topic.clone() });
+        }
     }
+    Ok(())
 }
 
 impl fmt::Display for Account {
@@ -214,19 +212,12 @@ mod tests {
 
     #[test]
     fn production_needs_a_password_of_its_own() {
-        assert!(matches!(
-            load(WellKnown::Refused, None),
-            Err(AccountError::NoPassword { .. })
-        ));
+        assert!(matches!(load(WellKnown::Refused, None), Err(AccountError::NoPassword { .. })));
         let well_known = load(WellKnown::Refused, Some("secretword"));
         assert!(matches!(well_known, Err(AccountError::WellKnownPassword { .. })));
         assert!(load(WellKnown::Allowed, Some("secretword")).is_ok());
         assert!(
-            load(WellKnown::Refused, Some("other"))
-                .unwrap()
-                .get("bce_device")
-                .unwrap()
-                .accepts(b"other")
+            load(WellKnown::Refused, Some("other")).unwrap().get("bce_device").unwrap().accepts(b"other")
         );
     }
 

@@ -18,10 +18,7 @@ pub struct Model {
 /// The models that the platform's setup pages list. All of them speak IOTM; the names are the vendor's.
 const BUILT_IN: &[Model] = &[
     iotm("xirgo-fms500-light-iotm", "Xirgo Global (BCE) FMS500 Light IOTM"),
-    iotm(
-        "xirgo-fms500-light-plus-iotm",
-        "Xirgo Global (BCE) FMS500 Light+ IOTM",
-    ),
+    iotm("xirgo-fms500-light-plus-iotm", "Xirgo Global (BCE) FMS500 Light+ IOTM"),
     iotm("xirgo-fms500-stcan-iotm", "Xirgo Global (BCE) FMS500 StCAN MQTT"),
     iotm("xirgo-lx41", "Xirgo Global LX41"),
     iotm("xirgo-lx42", "Xirgo Global LX42"),
@@ -31,12 +28,7 @@ const BUILT_IN: &[Model] = &[
 ];
 
 const fn iotm(id: &'static str, name: &'static str) -> Model {
-    Model {
-        id,
-        name,
-        account: "bce_device",
-        protocol: Protocol::Iotm,
-    }
+    Model { id, name, account: "bce_device", protocol: Protocol::Iotm }
 }
 
 /// All models.

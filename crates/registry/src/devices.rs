@@ -96,18 +96,12 @@ impl Devices {
 fn read(key: &DeviceId, value: &[u8]) -> Result<Device, RecordError> {
     let record = pb::Device::decode(value)?;
     if record.device_id != key.as_str() {
-        return Err(RecordError::Mismatch {
-            key: key.clone(),
-            record: record.device_id,
-        });
+        return Err(RecordError::Mismatch { key: key.clone(), record: record.device_id });
     }
     let status = record.status();
     let model = Catalogue
         .get(&record.model)
-        .ok_or_else(|| RecordError::UnknownModel {
-            device: key.clone(),
-            model: record.model,
-        })?;
+        .ok_or_else(|| RecordError::UnknownModel { device: key.clone(), model: record.model })?;
     Ok(Device { model, status })
 }
 

@@ -54,11 +54,8 @@ impl Registry {
 
     /// Follows the topic until told to stop; blocks. While Kafka or the topic is away it waits, and says so.
     pub fn follow(&self, stop: &CancellationToken) -> Result<(), ReaderError> {
-        let options = ReaderOptions {
-            start: Start::Beginning,
-            missing: MissingTopic::Wait,
-            ready_timeout: ATTEMPT,
-        };
+        let options =
+            ReaderOptions { start: Start::Beginning, missing: MissingTopic::Wait, ready_timeout: ATTEMPT };
         let reader = loop {
             match Reader::new(&self.client, &self.topic, options, stop) {
                 Ok(reader) => break reader,
@@ -79,9 +76,7 @@ impl Registry {
     fn take(&self, event: &Event<'_>) {
         match event {
             Event::Record(record) => {
-                let applied = self
-                    .devices
-                    .apply(record.key().unwrap_or_default(), record.payload());
+                let applied = self.devices.apply(record.key().unwrap_or_default(), record.payload());
                 self.metrics.updates.increment(1);
                 if let Err(err) = applied {
                     self.metrics.unusable.increment(1);

@@ -7,7 +7,8 @@ pub mod account;
 pub mod catalogue;
 pub mod devices;
 pub mod follow;
-pub mod metrics;
+mod metrics;
+pub mod read;
 pub mod write;
 
 pub use account::{Account, Accounts};

@@ -12,10 +12,7 @@ pub(crate) struct RegistryMetrics {
 
 impl RegistryMetrics {
     pub(crate) fn new() -> Self {
-        describe_gauge!(
-            "fleetwire_registry_devices",
-            "Devices in the registry, active or disabled."
-        );
+        describe_gauge!("fleetwire_registry_devices", "Devices in the registry, active or disabled.");
         describe_counter!(
             "fleetwire_registry_updates_total",
             "Records of the registry topic that were applied."

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use fleetwire_kafka::{ClientError, ClientSettings, DeliveryError, FlushError, Producer, Record, SendError};
 use fleetwire_model::pb::{Device, DeviceStatus};
-use fleetwire_model::{DeviceId, Topic, Topics, time};
+use fleetwire_model::{DeviceId, TYPE_HEADER, Topic, Topics, time};
 use prost::Message as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::catalogue::Model;
+use crate::read::{self, ReadError};
 
 /// Why devices could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum WriteError {
     /// The client could not be made.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// What is there already could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// A record was not taken.
     #[error("device {device} was not written: {source}")]
     Send {
@@ -43,6 +47,15 @@ pub struct Activation {
     pub name: String,
 }
 
+/// What becomes of devices that are registered already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// They stay as they are, also where they are disabled.
+    Keep,
+    /// They are activated, with the model that is asked for.
+    Update,
+}
+
 /// Writes to the registry topic of one deployment.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -57,49 +70,63 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes activations, made at `now_ms` (Unix milliseconds), and waits until Kafka has all of them. An earlier
-    /// record of a device is replaced.
-    pub fn activate(&self, activations: &[Activation], now_ms: i64) -> Result<(), WriteError> {
+    /// Writes activations, made at `now_ms` (Unix milliseconds), and waits until Kafka has all of them. Returns how
+    /// many devices were written. Two writers at once may overwrite each other.
+    pub fn activate(
+        &self,
+        activations: &[Activation],
+        existing: Existing,
+        now_ms: i64,
+    ) -> Result<usize, WriteError> {
+        let known = read::all(self.client, self.topics, self.limit)?;
+        let wanted = |activation: &&Activation| {
+            existing == Existing::Update || !known.contains_key(activation.device.as_str())
+        };
         let failure = Arc::new(Mutex::new(None));
         let producer = Producer::new(self.client, {
             let failure = Arc::clone(&failure);
             move |delivery, ()| {
                 if let Err(err) = delivery.outcome {
-                    failure
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .get_or_insert(err);
+                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(err);
                 }
             }
         })?;
         let topic = self.topics.name(Topic::Devices);
-        for activation in activations {
-            let value = Device {
-                device_id: activation.device.to_string(),
-                model: activation.model.id.to_owned(),
-                status: DeviceStatus::Active.into(),
-                name: activation.name.clone(),
-                revision: 1,
-                created_time: Some(time::from_unix_ms(now_ms)),
-                updated_time: Some(time::from_unix_ms(now_ms)),
-                updated_by: self.by.to_owned(),
-                ..Device::default()
-            }
-            .encode_to_vec();
+        let mut written = 0;
+        for activation in activations.iter().filter(wanted) {
+            let before = known.get(activation.device.as_str());
+            let value = self.device(activation, before, now_ms).encode_to_vec();
             let record = Record {
                 topic: &topic,
                 key: Some(activation.device.as_str().as_bytes()),
                 payload: Some(&value),
-                ..Record::default()
+                timestamp_ms: None,
+                headers: &[(TYPE_HEADER, b"fleetwire.v1.Device")],
             };
-            send(&producer, record, self.limit).map_err(|source| WriteError::Send {
-                device: activation.device.clone(),
-                source,
-            })?;
+            send(&producer, record, self.limit)
+                .map_err(|source| WriteError::Send { device: activation.device.clone(), source })?;
+            written += 1;
         }
         producer.flush(self.limit)?;
         let failure = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.map_or(Ok(()), |err| Err(WriteError::Delivery(err)))
+        failure.map_or(Ok(written), |err| Err(WriteError::Delivery(err)))
+    }
+
+    /// The record of an activated device; what a person said of it before is kept.
+    fn device(&self, activation: &Activation, before: Option<&Device>, now_ms: i64) -> Device {
+        let before = before.cloned().unwrap_or_default();
+        let now = Some(time::from_unix_ms(now_ms));
+        Device {
+            device_id: activation.device.to_string(),
+            model: activation.model.id.to_owned(),
+            status: DeviceStatus::Active.into(),
+            name: if activation.name.is_empty() { before.name } else { activation.name.clone() },
+            revision: before.revision.saturating_add(1),
+            created_time: before.created_time.or(now),
+            updated_time: now,
+            updated_by: self.by.to_owned(),
+            ..before
+        }
     }
 }
 

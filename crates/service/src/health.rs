@@ -25,10 +25,7 @@ type Conditions = BTreeMap<&'static str, State>;
 impl Health {
     /// Adds a condition that is not ready until its owner says so.
     pub fn condition(&self, name: &'static str) -> Condition {
-        let condition = Condition {
-            health: self.clone(),
-            name,
-        };
+        let condition = Condition { health: self.clone(), name };
         condition.not_ready("starting");
         condition
     }

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
@@ -20,18 +19,26 @@ pub enum Format {
 /// Libraries whose `info` is noise here; a filter that names them goes before this.
 const QUIET: &str = "rumqttd=warn";
 
+/// A text that is no log filter.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no log filter; use error, warn, info, debug, trace, or target=level with commas")]
+pub struct FilterError(String);
+
+/// Whether a text is a log filter.
+pub fn check(filter: &str) -> Result<(), FilterError> {
+    parse(filter).map(drop)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
+    EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|_| FilterError(filter.to_owned()))
+}
+
 /// Starts logging. `filter` is a `tracing` filter such as `info` or `warn,fleetwire_frontend=debug`.
-pub fn init(filter: &str, format: Format) -> Result<()> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
-        .with_context(|| format!("log filter `{filter}` is not valid"))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+pub fn init(filter: &str, format: Format) -> anyhow::Result<()> {
+    let filter = parse(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        Format::Text => builder
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
+        Format::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|err| anyhow::anyhow!("logging could not start: {err}"))

@@ -43,16 +43,10 @@ pub fn read(
                 path,
                 source,
             })?;
-            text.strip_suffix('\n')
-                .map(|line| line.trim_end_matches('\r').to_owned())
-                .unwrap_or(text)
+            text.strip_suffix('\n').map(|line| line.trim_end_matches('\r').to_owned()).unwrap_or(text)
         }
     };
-    if text.is_empty() {
-        Err(SecretError::Empty(name.to_owned()))
-    } else {
-        Ok(Some(text.into()))
-    }
+    if text.is_empty() { Err(SecretError::Empty(name.to_owned())) } else { Ok(Some(text.into())) }
 }
 
 #[cfg(test)]
@@ -67,28 +61,14 @@ mod tests {
         std::fs::write(&file, "from file\n").unwrap();
         let path = file.to_string_lossy().into_owned();
         let of = |set: &[(&str, &str)]| {
-            let set: Vec<_> = set
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect();
-            read("X", move |name| {
-                set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone())
-            })
+            let set: Vec<_> = set.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            read("X", move |name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
         };
         assert!(of(&[]).unwrap().is_none());
         assert_eq!(of(&[("X", "here")]).unwrap().unwrap().expose_secret(), "here");
-        assert_eq!(
-            of(&[("X_FILE", &path)]).unwrap().unwrap().expose_secret(),
-            "from file"
-        );
-        assert!(matches!(
-            of(&[("X", "a"), ("X_FILE", &path)]),
-            Err(SecretError::Both(_))
-        ));
-        assert!(matches!(
-            of(&[("X_FILE", "/nowhere/at/all")]),
-            Err(SecretError::File { .. })
-        ));
+        assert_eq!(of(&[("X_FILE", &path)]).unwrap().unwrap().expose_secret(), "from file");
+        assert!(matches!(of(&[("X", "a"), ("X_FILE", &path)]), Err(SecretError::Both(_))));
+        assert!(matches!(of(&[("X_FILE", "/nowhere/at/all")]), Err(SecretError::File { .. })));
         assert!(matches!(of(&[("X", "")]), Err(SecretError::Empty(_))));
         std::fs::remove_file(file).unwrap();
     }

@@ -28,14 +28,9 @@ pub enum SettingsError {
 /// Reads a settings file. Without a path, every setting has its default.
 pub fn load<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T, SettingsError> {
     let Some(path) = path else { return Ok(T::default()) };
-    let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    parse(&text).map_err(|message| SettingsError::Invalid {
-        path: path.to_owned(),
-        message,
-    })
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+    parse(&text).map_err(|message| SettingsError::Invalid { path: path.to_owned(), message })
 }
 
 /// Parses settings; the error is for people and names the line and the key.
@@ -58,20 +53,14 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused_with_its_line_and_the_allowed_ones() {
         let message = parse::<Sample>("# comment\nprot = 1\n").unwrap_err();
-        assert!(
-            message.contains("line 2") && message.contains("prot"),
-            "{message}"
-        );
+        assert!(message.contains("line 2") && message.contains("prot"), "{message}");
         assert!(message.contains("port"), "{message}");
     }
 
     #[test]
     fn a_wrong_value_is_refused_with_its_line() {
         let message = parse::<Sample>("port = 70000\n").unwrap_err();
-        assert!(
-            message.contains("line 1") && message.contains("70000"),
-            "{message}"
-        );
+        assert!(message.contains("line 1") && message.contains("70000"), "{message}");
         assert_eq!(parse::<Sample>("port = 7").unwrap().port, 7);
     }
 }

@@ -44,11 +44,7 @@ impl Stages {
     /// Opens the next stage; tasks that are added from now on belong to it. The token tells them to stop.
     pub fn open(&mut self, name: &'static str) -> CancellationToken {
         let stop = CancellationToken::new();
-        self.0.push(Stage {
-            name,
-            stop: stop.clone(),
-            tasks: JoinSet::new(),
-        });
+        self.0.push(Stage { name, stop: stop.clone(), tasks: JoinSet::new() });
         stop
     }
 
@@ -85,10 +81,7 @@ impl Stages {
             failure = self.first_end() => Some(failure),
         };
         if first.is_none() {
-            info!(
-                grace_seconds = grace.as_secs(),
-                "stopping; a second signal stops at once"
-            );
+            info!(grace_seconds = grace.as_secs(), "stopping; a second signal stops at once");
         }
         let drained = tokio::select! {
             drained = self.stop(Instant::now() + grace) => drained,
@@ -117,9 +110,7 @@ impl Stages {
         .await;
         match ended {
             Ok((name, Ok(()))) => anyhow!("{name} ended early"),
-            other => flatten(other)
-                .err()
-                .unwrap_or_else(|| anyhow!("a task ended early")),
+            other => flatten(other).err().unwrap_or_else(|| anyhow!("a task ended early")),
         }
     }
 
@@ -214,10 +205,7 @@ mod tests {
         let mut stages = Stages::default();
         stages.open("work");
         stages.spawn("stuck", pending());
-        assert_eq!(
-            stages.run(ready(()), pending(), GRACE).await.unwrap(),
-            Exit::NotDrained
-        );
+        assert_eq!(stages.run(ready(()), pending(), GRACE).await.unwrap(), Exit::NotDrained);
     }
 
     #[tokio::test]
@@ -225,9 +213,6 @@ mod tests {
         let mut stages = Stages::default();
         stages.open("work");
         stages.spawn("stuck", pending());
-        assert_eq!(
-            stages.run(ready(()), ready(()), GRACE).await.unwrap(),
-            Exit::Aborted
-        );
+        assert_eq!(stages.run(ready(()), ready(()), GRACE).await.unwrap(), Exit::Aborted);
     }
 }

@@ -16,28 +16,15 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(messages: Option<u64>, rate: Option<f64>, start: Instant) -> Self {
-        Self {
-            taken: AtomicU64::new(0),
-            messages: messages.unwrap_or(u64::MAX),
-            start,
-            rate,
-        }
+        Self { taken: AtomicU64::new(0), messages: messages.unwrap_or(u64::MAX), start, rate }
     }
 
     /// Takes one message, and says when it may leave; `None` if all are taken.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a place in a queue, to the microsecond for years"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a place in a queue, to the microsecond for years")]
     pub(crate) fn take(&self) -> Option<Instant> {
         let next = |taken: u64| (taken < self.messages).then_some(taken + 1);
-        let place = self
-            .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-            .ok()?;
-        let wait = self
-            .rate
-            .map(|rate| Duration::try_from_secs_f64(place as f64 / rate));
+        let place = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
+        let wait = self.rate.map(|rate| Duration::try_from_secs_f64(place as f64 / rate));
         Some(match wait {
             Some(Ok(wait)) => self.start + wait,
             _ => self.start,
@@ -53,9 +40,8 @@ mod tests {
     fn messages_leave_at_the_rate_until_all_are_taken() {
         let start = Instant::now();
         let budget = Budget::new(Some(3), Some(2.0), start);
-        let places: Vec<_> = std::iter::from_fn(|| budget.take())
-            .map(|at| (at - start).as_millis())
-            .collect();
+        let places: Vec<_> =
+            std::iter::from_fn(|| budget.take()).map(|at| (at - start).as_millis()).collect();
         assert_eq!(places, [0, 500, 1000]);
     }
 

@@ -77,11 +77,7 @@ impl Device {
         let start = settings.start.duration_since(UNIX_EPOCH).unwrap_or_default();
         let start_s = u32::try_from(start.as_secs()).unwrap_or(u32::MAX);
         let interval_s = u32::try_from(settings.interval.as_secs()).unwrap_or(BACKLOG_S);
-        let memory_s = if settings.is_closed_loop() {
-            BACKLOG_S
-        } else {
-            interval_s
-        };
+        let memory_s = if settings.is_closed_loop() { BACKLOG_S } else { interval_s };
         let journey = Journey::new(&mut rng);
         Some(Self {
             imei: fleet::imei(settings.first_imei_14, index)?,
@@ -122,10 +118,7 @@ impl Device {
         let message = self.telemetry(records)?;
         let wait_s = self.settings.interval_s * self.rng.random_range(0.8..1.2);
         self.now_s += wait_s;
-        Ok((
-            message,
-            Duration::try_from_secs_f64(wait_s).unwrap_or(Duration::MAX),
-        ))
+        Ok((message, Duration::try_from_secs_f64(wait_s).unwrap_or(Duration::MAX)))
     }
 
     fn event(&mut self) -> Result<Message, WriteError> {
@@ -135,24 +128,14 @@ impl Device {
             Model::Can => "Q07_02_003",
             Model::Light | Model::LightPlus => "FT2P",
         };
-        let payload = Payload::new()
-            .imei(self.imei)
-            .event(self.clock_s, function, code, firmware)?;
-        Ok(Message {
-            topic: EVENT_TOPIC,
-            payload: payload.finish(),
-            records: 1,
-        })
+        let payload = Payload::new().imei(self.imei).event(self.clock_s, function, code, firmware)?;
+        Ok(Message { topic: EVENT_TOPIC, payload: payload.finish(), records: 1 })
     }
 
     /// Records since the last message, evenly spaced; in the closed loop a second apart.
     fn telemetry(&mut self, records: u32) -> Result<Message, WriteError> {
         let passed = whole_u32(self.now_s).saturating_sub(self.clock_s);
-        let most = if self.settings.interval_s > 0.0 {
-            u32::MAX
-        } else {
-            1
-        };
+        let most = if self.settings.interval_s > 0.0 { u32::MAX } else { 1 };
         let spacing = (passed / records).min(most);
         let mut payload = Payload::new().imei(self.imei);
         for _ in 0..records {
@@ -160,11 +143,7 @@ impl Device {
             self.journey.advance(spacing, &mut self.rng);
             payload = self.record(payload)?;
         }
-        Ok(Message {
-            topic: TELEMETRY_TOPIC,
-            payload: payload.finish(),
-            records,
-        })
+        Ok(Message { topic: TELEMETRY_TOPIC, payload: payload.finish(), records })
     }
 
     fn record(&mut self, payload: Payload) -> Result<Payload, WriteError> {
@@ -187,14 +166,7 @@ impl Device {
         }
         if let Some(last) = self.last_fix.filter(|_| self.lost > 0) {
             self.lost -= 1;
-            return Gps {
-                speed_kmh: 0,
-                hdop_tenths: 0,
-                satellites: 0,
-                course_deg: 0,
-                altitude_m: 0,
-                ..last
-            };
+            return Gps { speed_kmh: 0, hdop_tenths: 0, satellites: 0, course_deg: 0, altitude_m: 0, ..last };
         }
         let (latitude, longitude) = self.journey.position();
         let moving = self.journey.speed_kmh() >= 1.0;
@@ -204,11 +176,7 @@ impl Device {
             speed_kmh: whole(self.journey.speed_kmh()),
             hdop_tenths: self.rng.random_range(7..26),
             satellites: self.rng.random_range(5..16),
-            course_deg: if moving {
-                whole(self.journey.heading_deg())
-            } else {
-                0
-            },
+            course_deg: if moving { whole(self.journey.heading_deg()) } else { 0 },
             altitude_m: i16::try_from(metres(self.journey.altitude_m())).unwrap_or(i16::MAX),
         };
         self.last_fix = Some(fix);
@@ -216,11 +184,7 @@ impl Device {
     }
 
     fn supply_mv(&mut self) -> Value<'static> {
-        let nominal = if self.ignition {
-            13_900..14_600
-        } else {
-            12_300..12_800
-        };
+        let nominal = if self.ignition { 13_900..14_600 } else { 12_300..12_800 };
         Value::Unsigned(self.rng.random_range(nominal))
     }
 
@@ -242,11 +206,7 @@ impl Device {
         let (mcc, mnc) = self.journey.network();
         let registered = !self.rng.random_bool(0.05);
         let network = |code: u32| {
-            if registered {
-                Value::Unsigned(code.into())
-            } else {
-                Value::Zero
-            }
+            if registered { Value::Unsigned(code.into()) } else { Value::Zero }
         };
         let mut items = Vec::with_capacity(15);
         if changed || gps.speed_kmh > 0 {
@@ -297,19 +257,12 @@ impl Device {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the device sends coordinates as f32"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the device sends coordinates as f32")]
 const fn narrow(degrees: f64) -> f32 {
     degrees as f32
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "casts of floats saturate"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
 const fn whole(number: f64) -> u16 {
     number.round() as u16
 }
@@ -319,11 +272,7 @@ const fn metres(number: f64) -> i32 {
     number.round() as i32
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "casts of floats saturate"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts of floats saturate")]
 const fn whole_u32(number: f64) -> u32 {
     number as u32
 }

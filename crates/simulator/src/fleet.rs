@@ -6,9 +6,7 @@ use fleetwire_model::Imei;
 /// eight are the type allocation code; the check digit is added. `None` beyond 14 digits.
 pub fn imei(first_14: u64, index: u32) -> Option<Imei> {
     let digits = first_14.checked_add(index.into())?;
-    let number = digits
-        .checked_mul(10)?
-        .checked_add(Imei::check_digit(digits).into())?;
+    let number = digits.checked_mul(10)?.checked_add(Imei::check_digit(digits).into())?;
     Imei::from_number(number).ok()
 }
 
@@ -18,9 +16,7 @@ mod tests {
 
     #[test]
     fn every_device_has_a_valid_imei_of_its_own() {
-        let imeis: Vec<_> = (0..1000)
-            .map(|index| imei(86_703_504_000_000, index).unwrap())
-            .collect();
+        let imeis: Vec<_> = (0..1000).map(|index| imei(86_703_504_000_000, index).unwrap()).collect();
         assert!(imeis.iter().all(|imei| imei.has_valid_check_digit()));
         assert!(imeis.is_sorted_by(|one, two| one < two));
         assert!(imeis[0].to_string().starts_with("86703504000000"));

@@ -81,10 +81,9 @@ pub async fn run(
     let totals = stats.snapshot();
     let most = totals.refused.iter().max_by_key(|(_, devices)| **devices);
     match most {
-        Some((refusal, _)) if totals.connects == 0 => Err(SimulateError::Refused {
-            devices: totals.refused.values().sum(),
-            refusal: *refusal,
-        }),
+        Some((refusal, _)) if totals.connects == 0 => {
+            Err(SimulateError::Refused { devices: totals.refused.values().sum(), refusal: *refusal })
+        }
         _ => Ok(Report::new(totals, start.elapsed())),
     }
 }

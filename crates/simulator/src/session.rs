@@ -201,11 +201,7 @@ impl<'a> Client<'a> {
         publish(client, &message)?;
         self.run.stats.published();
         let since = Instant::now();
-        self.unacknowledged.push_back(Unacknowledged {
-            message,
-            since,
-            packet_id: None,
-        });
+        self.unacknowledged.push_back(Unacknowledged { message, since, packet_id: None });
         Ok(())
     }
 
@@ -251,10 +247,7 @@ impl<'a> Client<'a> {
     }
 
     fn acknowledged(&mut self, packet_id: u16) {
-        let place = self
-            .unacknowledged
-            .iter()
-            .position(|sent| sent.packet_id == Some(packet_id));
+        let place = self.unacknowledged.iter().position(|sent| sent.packet_id == Some(packet_id));
         let Some((place, sent)) = place.and_then(|place| Some((place, self.unacknowledged.remove(place)?)))
         else {
             return;
@@ -263,9 +256,7 @@ impl<'a> Client<'a> {
         if place > 0 {
             self.run.stats.out_of_order();
         }
-        self.run
-            .stats
-            .acknowledged(sent.message.records, sent.since.elapsed());
+        self.run.stats.acknowledged(sent.message.records, sent.since.elapsed());
     }
 
     fn ended(&self, error: &ConnectionError) -> End {
@@ -300,12 +291,8 @@ fn publish(client: &AsyncClient, message: &Message) -> Result<(), ClientError> {
 
 /// Says farewell, so that the server does not take the device for lost.
 async fn disconnect(client: &AsyncClient, events: &mut EventLoop) -> End {
-    let farewell = async {
-        while !matches!(
-            events.poll().await,
-            Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect))
-        ) {}
-    };
+    let farewell =
+        async { while !matches!(events.poll().await, Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect))) {} };
     if client.try_disconnect().is_ok() {
         tokio::time::timeout(FAREWELL, farewell).await.unwrap_or_default();
     }

@@ -76,25 +76,13 @@ impl Settings {
     pub fn validate(&self) -> Result<(), Invalid> {
         let checks = [
             (self.devices >= 1, Invalid::Devices),
-            (
-                fleet::imei(self.first_imei_14, self.devices).is_some(),
-                Invalid::Imei,
-            ),
+            (fleet::imei(self.first_imei_14, self.devices).is_some(), Invalid::Imei),
             (self.first_imei_14 >= 10_000_000_000_000, Invalid::Imei),
             (!self.records.is_empty(), Invalid::Records),
-            (
-                *self.records.start() >= 1 && *self.records.end() <= 200,
-                Invalid::Records,
-            ),
+            (*self.records.start() >= 1 && *self.records.end() <= 200, Invalid::Records),
             ((1..=1000).contains(&self.in_flight), Invalid::InFlight),
-            (
-                self.keep_alive.is_zero() || self.keep_alive >= Duration::from_secs(1),
-                Invalid::KeepAlive,
-            ),
-            (
-                self.rate.is_none_or(|rate| rate.is_finite() && rate > 0.0),
-                Invalid::Rate,
-            ),
+            (self.keep_alive.is_zero() || self.keep_alive >= Duration::from_secs(1), Invalid::KeepAlive),
+            (self.rate.is_none_or(|rate| rate.is_finite() && rate > 0.0), Invalid::Rate),
         ];
         match checks.into_iter().find(|(holds, _)| !holds) {
             Some((_, invalid)) => Err(invalid),

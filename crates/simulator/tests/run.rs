@@ -1,9 +1,5 @@
 //! Runs of small fleets against a server in the same process.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what a test cannot go on without"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot go on without")]
 
 mod acceptor;
 
@@ -35,12 +31,7 @@ fn settings(port: u16) -> Settings {
 /// Waits until the server has read the farewell of every device.
 async fn all_said_farewell(clients: &Clients) {
     let all = async {
-        while clients
-            .lock()
-            .unwrap()
-            .values()
-            .any(|client| client.farewells == 0)
-        {
+        while clients.lock().unwrap().values().any(|client| client.farewells == 0) {
             tokio::task::yield_now().await;
         }
     };
@@ -56,9 +47,7 @@ async fn run_against(
     let mut settings = settings(address.port());
     change(&mut settings);
     let stats = Arc::new(Stats::new());
-    let outcome = timeout(LIMIT, run(settings, CancellationToken::new(), stats))
-        .await
-        .unwrap();
+    let outcome = timeout(LIMIT, run(settings, CancellationToken::new(), stats)).await.unwrap();
     if outcome.is_ok() {
         all_said_farewell(&clients).await;
     }
@@ -69,14 +58,8 @@ async fn run_against(
 async fn a_run_ends_when_every_message_is_acknowledged() {
     let (outcome, clients) = run_against(Manners::default(), |_| {}).await;
     let totals = outcome.unwrap().totals;
-    assert_eq!(
-        (totals.published, totals.acknowledged, totals.resent),
-        (500, 500, 0)
-    );
-    assert_eq!(
-        (totals.connects, totals.connected, totals.out_of_order),
-        (5, 0, 0)
-    );
+    assert_eq!((totals.published, totals.acknowledged, totals.resent), (500, 500, 0));
+    assert_eq!((totals.connects, totals.connected, totals.out_of_order), (5, 0, 0));
     assert!(totals.failed.is_empty() && totals.refused.is_empty() && totals.latency_p99.is_some());
 
     let clients = clients.lock().unwrap();
@@ -89,16 +72,9 @@ async fn a_run_ends_when_every_message_is_acknowledged() {
         assert!(client.most_in_flight <= 4);
         for (topic, payload) in &client.publishes {
             let mut decoded = Decoded::default();
-            Protocol::Iotm
-                .decode(payload, &Options::default(), &mut decoded)
-                .unwrap();
+            Protocol::Iotm.decode(payload, &Options::default(), &mut decoded).unwrap();
             assert!(topic == "BCE/D" || topic == "BCE/E");
-            assert!(
-                decoded
-                    .records
-                    .iter()
-                    .all(|record| record.device_id.as_ref().unwrap().as_str() == id)
-            );
+            assert!(decoded.records.iter().all(|record| record.device_id.as_ref().unwrap().as_str() == id));
             records += decoded.records.len();
         }
     }
@@ -107,16 +83,10 @@ async fn a_run_ends_when_every_message_is_acknowledged() {
 
 #[tokio::test]
 async fn what_has_no_puback_is_sent_again_on_the_next_connection() {
-    let manners = Manners {
-        cut_at: Some(10),
-        ..Manners::default()
-    };
+    let manners = Manners { cut_at: Some(10), ..Manners::default() };
     let (outcome, clients) = run_against(manners, |settings| settings.devices = 2).await;
     let totals = outcome.unwrap().totals;
-    assert_eq!(
-        (totals.published, totals.acknowledged, totals.connects),
-        (500, 500, 4)
-    );
+    assert_eq!((totals.published, totals.acknowledged, totals.connects), (500, 500, 4));
     assert!(totals.resent >= 2);
     assert_eq!(totals.failed, BTreeMap::from([(Failure::Network, 2)]));
     let clients = clients.lock().unwrap();
@@ -133,23 +103,14 @@ async fn a_refusal_is_told_and_not_tried_again() {
         (ConnectReturnCode::BadClientId, Refusal::Identifier),
         (ConnectReturnCode::NotAuthorized, Refusal::NotAuthorized),
     ] {
-        let manners = Manners {
-            refuse: Some(code),
-            ..Manners::default()
-        };
+        let manners = Manners { refuse: Some(code), ..Manners::default() };
         let (outcome, clients) = run_against(manners, |_| {}).await;
         let error = outcome.unwrap_err();
         assert!(
             matches!(error, SimulateError::Refused { devices: 5, refusal: why } if why == refusal),
             "{error}"
         );
-        assert!(
-            clients
-                .lock()
-                .unwrap()
-                .values()
-                .all(|client| client.connects == 1)
-        );
+        assert!(clients.lock().unwrap().values().all(|client| client.connects == 1));
     }
 }
 
@@ -197,22 +158,14 @@ async fn a_stop_says_farewell_and_leaves_nothing_unacknowledged() {
     };
     timeout(LIMIT, busy).await.unwrap();
     stop.cancel();
-    let report = timeout(LIMIT, running.join_next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    let report = timeout(LIMIT, running.join_next()).await.unwrap().unwrap().unwrap().unwrap();
     assert_eq!(report.totals.published, report.totals.acknowledged);
     all_said_farewell(&clients).await;
 }
 
 #[tokio::test]
 async fn a_server_that_acknowledges_nothing_gets_no_more_than_the_window() {
-    let manners = Manners {
-        silent: true,
-        ..Manners::default()
-    };
+    let manners = Manners { silent: true, ..Manners::default() };
     let mut server = JoinSet::new();
     let (address, clients) = listen(manners, &mut server).await;
     let mut settings = settings(address.port());
@@ -221,25 +174,13 @@ async fn a_server_that_acknowledges_nothing_gets_no_more_than_the_window() {
     let mut running = JoinSet::new();
     running.spawn(run(settings, stop.clone(), Arc::clone(&stats)));
     let full = async {
-        while clients
-            .lock()
-            .unwrap()
-            .values()
-            .map(|client| client.publishes.len())
-            .sum::<usize>()
-            < 20
-        {
+        while clients.lock().unwrap().values().map(|client| client.publishes.len()).sum::<usize>() < 20 {
             tokio::task::yield_now().await;
         }
     };
     timeout(LIMIT, full).await.unwrap();
     assert_eq!(stats.snapshot().published, 20);
     stop.cancel();
-    let report = timeout(LIMIT, running.join_next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    let report = timeout(LIMIT, running.join_next()).await.unwrap().unwrap().unwrap().unwrap();
     assert_eq!((report.totals.published, report.totals.acknowledged), (20, 0));
 }

@@ -55,9 +55,7 @@ impl RawRecord<'_> {
             (IMEI, Some(bytes)) => {
                 let number = u64::from_le_bytes(*bytes);
                 let offset = self.offset;
-                Imei::from_number(number)
-                    .map(drop)
-                    .map_err(|_| DecodeError::Imei { offset, number })
+                Imei::from_number(number).map(drop).map_err(|_| DecodeError::Imei { offset, number })
             }
             _ => Ok(()),
         }
@@ -67,28 +65,19 @@ impl RawRecord<'_> {
 impl<'a> Container<'a> {
     /// Checks everything but the checksum.
     pub(super) fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
-        let truncated = |needed| DecodeError::Truncated {
-            len: payload.len(),
-            needed,
-        };
+        let truncated = |needed| DecodeError::Truncated { len: payload.len(), needed };
         match payload.first() {
             None => return Err(truncated(FRAME)),
             Some(&VERSION) => {}
             Some(&found) => {
-                return Err(DecodeError::Version {
-                    found,
-                    known: VERSION,
-                });
+                return Err(DecodeError::Version { found, known: VERSION });
             }
         }
         let (checksum, content) = payload.split_last().ok_or_else(|| truncated(FRAME))?;
         if content.is_empty() {
             return Err(truncated(FRAME));
         }
-        let container = Self {
-            content,
-            checksum: *checksum,
-        };
+        let container = Self { content, checksum: *checksum };
         let mut offset = 1;
         while offset < content.len() {
             let record = container.record(offset)?;
@@ -104,11 +93,7 @@ impl<'a> Container<'a> {
         if expected == self.checksum {
             return Ok(());
         }
-        Err(DecodeError::Checksum {
-            offset: self.content.len(),
-            found: self.checksum,
-            expected,
-        })
+        Err(DecodeError::Checksum { offset: self.content.len(), found: self.checksum, expected })
     }
 
     /// The records in their order.
@@ -125,10 +110,7 @@ impl<'a> Container<'a> {
         let rest = self.content.get(offset..).unwrap_or_default();
         let Some((&[record_type, low, high], rest)) = rest.split_first_chunk::<HEAD>() else {
             let needed = offset + HEAD + 1;
-            return Err(DecodeError::Truncated {
-                len: self.content.len() + 1,
-                needed,
-            });
+            return Err(DecodeError::Truncated { len: self.content.len() + 1, needed });
         };
         let length = usize::from(u16::from_le_bytes([low, high]));
         let body = rest.get(..length).ok_or(DecodeError::RecordOverrun {
@@ -137,11 +119,7 @@ impl<'a> Container<'a> {
             length,
             available: rest.len(),
         })?;
-        Ok(RawRecord {
-            offset,
-            record_type,
-            body,
-        })
+        Ok(RawRecord { offset, record_type, body })
     }
 }
 

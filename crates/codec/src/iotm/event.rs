@@ -19,8 +19,5 @@ pub(super) fn decode(body: &[u8]) -> Option<DeviceEvent> {
 
 /// The time at the head of a record: seconds since 1970, UTC.
 pub(super) const fn seconds(bytes: [u8; 4]) -> Timestamp {
-    Timestamp {
-        seconds: u32::from_le_bytes(bytes) as i64,
-        nanos: 0,
-    }
+    Timestamp { seconds: u32::from_le_bytes(bytes) as i64, nanos: 0 }
 }

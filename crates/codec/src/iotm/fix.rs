@@ -75,88 +75,32 @@ mod tests {
     #[test]
     fn neither_satellites_nor_precision_is_a_repeat_of_the_last_fix() {
         let rule = NoFixRule::ZeroSatellitesAndHdop;
-        let lost = Gps {
-            satellites: 0,
-            hdop_tenths: 0,
-            ..GOOD
-        };
+        let lost = Gps { satellites: 0, hdop_tenths: 0, ..GOOD };
         assert_eq!(fix_type(GOOD, rule), FixType::Fix);
         assert_eq!(fix_type(lost, rule), FixType::LastKnown);
-        assert_eq!(
-            fix_type(
-                Gps {
-                    satellites: 1,
-                    ..lost
-                },
-                rule
-            ),
-            FixType::Fix
-        );
-        assert_eq!(
-            fix_type(
-                Gps {
-                    hdop_tenths: 9,
-                    ..lost
-                },
-                rule
-            ),
-            FixType::Fix
-        );
-        assert_eq!(
-            fix_type(
-                Gps {
-                    hdop_tenths: 9,
-                    ..lost
-                },
-                NoFixRule::ZeroSatellites
-            ),
-            FixType::LastKnown
-        );
+        assert_eq!(fix_type(Gps { satellites: 1, ..lost }, rule), FixType::Fix);
+        assert_eq!(fix_type(Gps { hdop_tenths: 9, ..lost }, rule), FixType::Fix);
+        assert_eq!(fix_type(Gps { hdop_tenths: 9, ..lost }, NoFixRule::ZeroSatellites), FixType::LastKnown);
         assert_eq!(fix_type(lost, NoFixRule::Never), FixType::Fix);
     }
 
     #[test]
     fn coordinates_that_are_not_on_earth_are_left_out() {
-        for (latitude, longitude) in [
-            (90.1, 0.0),
-            (0.0, -180.1),
-            (f32::NAN, 1.0),
-            (1.0, f32::INFINITY),
-            (0.0, -0.0),
-        ] {
-            let fix = fix(
-                &Gps {
-                    latitude,
-                    longitude,
-                    ..GOOD
-                },
-                NoFixRule::Never,
-            );
+        for (latitude, longitude) in
+            [(90.1, 0.0), (0.0, -180.1), (f32::NAN, 1.0), (1.0, f32::INFINITY), (0.0, -0.0)]
+        {
+            let fix = fix(&Gps { latitude, longitude, ..GOOD }, NoFixRule::Never);
             assert_eq!(fix.r#type(), FixType::NoFix, "{latitude} {longitude}");
             assert_eq!((fix.latitude, fix.longitude), (0.0, 0.0));
             assert_eq!(fix.speed_kmh, Some(7.0));
         }
-        let pole = fix(
-            &Gps {
-                latitude: -90.0,
-                longitude: 180.0,
-                ..GOOD
-            },
-            NoFixRule::Never,
-        );
+        let pole = fix(&Gps { latitude: -90.0, longitude: 180.0, ..GOOD }, NoFixRule::Never);
         assert_eq!((pole.latitude, pole.longitude), (-90.0, 180.0));
     }
 
     #[test]
     fn what_the_device_does_not_know_is_absent() {
-        let fix = fix(
-            &Gps {
-                hdop_tenths: 255,
-                course_deg: 361,
-                ..GOOD
-            },
-            NoFixRule::Never,
-        );
+        let fix = fix(&Gps { hdop_tenths: 255, course_deg: 361, ..GOOD }, NoFixRule::Never);
         assert_eq!((fix.hdop, fix.heading_deg), (None, None));
     }
 }

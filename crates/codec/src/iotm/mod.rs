@@ -88,9 +88,5 @@ fn skipped(record: &RawRecord<'_>) -> Skipped {
         OUTPUT_CONTROL => SkippedKind::Command,
         _ => SkippedKind::Unknown,
     };
-    Skipped {
-        kind,
-        record_type: record.record_type,
-        span: record.span(),
-    }
+    Skipped { kind, record_type: record.record_type, span: record.span() }
 }

@@ -108,11 +108,7 @@ const fn slot(id: u16) -> usize {
     (id >> 4 & 0xF00 | id & 0xFF) as usize
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "evaluated by the compiler"
-)]
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler")]
 const fn places() -> [u8; 1 << 12] {
     let mut places = [0; 1 << 12];
     let mut place = 0;

@@ -84,11 +84,7 @@ impl<'a> Telemetry<'a> {
     }
 
     fn ignition_source(&mut self, id: u16, on: bool) {
-        let place = self
-            .options
-            .ignition_sources
-            .iter()
-            .position(|source| *source == SensorId(id));
+        let place = self.options.ignition_sources.iter().position(|source| *source == SensorId(id));
         let Some(place) = place else { return };
         self.ignition = Some(match (self.options.ignition_rule, self.ignition) {
             (IgnitionRule::Any, Some((_, before))) => (place, before || on),
@@ -123,18 +119,12 @@ impl<'a> Telemetry<'a> {
             Meaning::AnalogMillivolts(input) => {
                 let volts = number / 1000.0;
                 self.event.analog_inputs.retain(|line| line.number != input);
-                self.event
-                    .analog_inputs
-                    .push(AnalogInput { number: input, volts });
+                self.event.analog_inputs.push(AnalogInput { number: input, volts });
             }
             Meaning::Celsius(sensor) => {
                 self.event.temperatures.retain(|line| line.number != sensor);
                 let sensor_id = String::new();
-                self.event.temperatures.push(Temperature {
-                    number: sensor,
-                    celsius: number,
-                    sensor_id,
-                });
+                self.event.temperatures.push(Temperature { number: sensor, celsius: number, sensor_id });
             }
             Meaning::SupplyMillivolts => {
                 self.event.power.get_or_insert_default().supply_v = Some(number / 1000.0);

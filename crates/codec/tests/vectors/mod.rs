@@ -124,10 +124,7 @@ impl Expected {
             self.put("hdop", number("hdop"));
         }
         let lost = number("satellites") == 0.0 && number("hdop") == 0.0;
-        self.put(
-            "fix",
-            if lost { FixType::LastKnown } else { FixType::Fix }.as_str_name(),
-        );
+        self.put("fix", if lost { FixType::LastKnown } else { FixType::Fix }.as_str_name());
     }
 
     /// The facts of a decoded event.

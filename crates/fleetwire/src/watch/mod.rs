@@ -71,22 +71,10 @@ pub(crate) fn watch(args: &WatchArgs) -> Result<Exit> {
         let stop = CancellationToken::new();
         let reading = {
             let (stop, target) = (stop.clone(), args.target.resolve()?);
-            let view = View {
-                json: args.json,
-                device: args.device.clone(),
-                left: args.count,
-            };
+            let view = View { json: args.json, device: args.device.clone(), left: args.count };
             let (what, idle) = (args.what, args.idle_timeout);
-            let start = if args.from_beginning {
-                Start::Beginning
-            } else {
-                Start::End
-            };
-            let options = ReaderOptions {
-                start,
-                missing: MissingTopic::Fail,
-                ready_timeout: PATIENCE,
-            };
+            let start = if args.from_beginning { Start::Beginning } else { Start::End };
+            let options = ReaderOptions { start, missing: MissingTopic::Fail, ready_timeout: PATIENCE };
             move || -> Result<()> {
                 let topic = target.topics.name(what.topic());
                 let reader = Reader::new(&target.client, &topic, options, &stop)?;
@@ -172,11 +160,7 @@ impl View {
             Ok(record) => record,
             Err(err) => bail!("a record of the topic is no {}: {err}", M::NAME),
         };
-        if self
-            .device
-            .as_ref()
-            .is_some_and(|wanted| wanted != record.device())
-        {
+        if self.device.as_ref().is_some_and(|wanted| wanted != record.device()) {
             return Ok(());
         }
         if self.json {

@@ -35,11 +35,7 @@ impl Row for PositionEvent {
         let fix = self.fix.as_ref().unwrap_or(&absent);
         let usable = !matches!(fix.r#type(), FixType::Unspecified | FixType::NoFix);
         let degrees = |value: f64| {
-            if usable {
-                format!("{value:.6}")
-            } else {
-                "-".to_owned()
-            }
+            if usable { format!("{value:.6}") } else { "-".to_owned() }
         };
         format!(
             "{:<16} {:<20} {:<7} {:>11} {:>11} {:>6} {:>5}  {:<3}  {}",
@@ -82,11 +78,7 @@ impl Row for RawPublish {
     const HEADER: &'static str = "DEVICE           RECEIVED (UTC)       TOPIC       QOS  BYTES  PAYLOAD";
 
     fn device(&self) -> &str {
-        if self.device_id.is_empty() {
-            &self.client_id
-        } else {
-            &self.device_id
-        }
+        if self.device_id.is_empty() { &self.client_id } else { &self.device_id }
     }
 
     fn line(&self) -> String {
@@ -116,10 +108,7 @@ impl Row for DeadLetter {
     }
 
     fn line(&self) -> String {
-        let bytes = self
-            .raw
-            .as_ref()
-            .map_or(self.raw_value.len(), |raw| raw.payload.len());
+        let bytes = self.raw.as_ref().map_or(self.raw_value.len(), |raw| raw.payload.len());
         format!(
             "{:<16} {:<20} {:<17} {:>6}  {}",
             printable(self.device()),
@@ -140,28 +129,15 @@ fn details(event: &PositionEvent) -> String {
     let fix = event.fix.as_ref();
     field("alt", fix.and_then(|fix| fix.altitude_m), "m");
     field("sat", fix.and_then(|fix| fix.satellites).map(f64::from), "");
-    field(
-        "supply",
-        event.power.as_ref().and_then(|power| power.supply_v),
-        "V",
-    );
+    field("supply", event.power.as_ref().and_then(|power| power.supply_v), "V");
     field("odo", event.odometer_m.map(|metres| metres / 1000.0), "km");
-    parts.extend(
-        event
-            .driver_id
-            .as_ref()
-            .map(|driver| format!("driver={}", printable(driver))),
-    );
+    parts.extend(event.driver_id.as_ref().map(|driver| format!("driver={}", printable(driver))));
     let shown = event.attributes.iter().take(ATTRIBUTES);
     parts.extend(shown.map(|(name, value)| format!("{name}={}", attribute(value))));
     if event.attributes.len() > ATTRIBUTES {
         parts.push(format!("+{} more", event.attributes.len() - ATTRIBUTES));
     }
-    parts.extend(
-        event
-            .quality()
-            .map(|quality| format!("!{}", quality.as_str_name())),
-    );
+    parts.extend(event.quality().map(|quality| format!("!{}", quality.as_str_name())));
     parts.join(" ")
 }
 
@@ -191,10 +167,7 @@ const fn fix_name(fix: FixType) -> &'static str {
 
 fn seconds(time: Option<&prost_types::Timestamp>) -> String {
     time.and_then(|time| Timestamp::from_millisecond(to_unix_ms(time)).ok())
-        .map_or_else(
-            || "-".to_owned(),
-            |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        )
+        .map_or_else(|| "-".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 fn number(value: Option<f64>) -> String {
@@ -209,9 +182,7 @@ fn short(value: f64) -> String {
 
 /// Text of a device, fit for a terminal: no control characters.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -264,19 +235,13 @@ mod tests {
     #[test]
     fn coordinates_without_a_fix_are_not_shown() {
         let mut event = event();
-        event.fix = Some(Fix {
-            r#type: FixType::NoFix.into(),
-            ..Fix::default()
-        });
+        event.fix = Some(Fix { r#type: FixType::NoFix.into(), ..Fix::default() });
         assert!(!event.line().contains("0.000000"));
     }
 
     #[test]
     fn text_of_a_device_cannot_steer_the_terminal() {
-        let event = DeviceEvent {
-            text: "\u{1b}[2Jx".into(),
-            ..DeviceEvent::default()
-        };
+        let event = DeviceEvent { text: "\u{1b}[2Jx".into(), ..DeviceEvent::default() };
         assert!(!event.line().contains('\u{1b}'));
     }
 }

@@ -18,22 +18,12 @@ fn two_frontends_and_two_decoders_share_the_work_and_lose_nothing() {
     let decoders = [Decoder::ready(kafka, &prefix), Decoder::ready(kafka, &prefix)];
     until("both decoders have partitions", || {
         let assigned = |d: &Decoder| metric(d.admin, "fleetwire_kafka_assigned_partitions", "");
-        decoders
-            .iter()
-            .all(|decoder| assigned(decoder) > 0.0)
-            .then_some(())
+        decoders.iter().all(|decoder| assigned(decoder) > 0.0).then_some(())
     });
     for (seed, frontend) in (1..).zip(&frontends) {
         let (mqtt, seed) = (frontend.mqtt.to_string(), format!("{seed}"));
-        let mut simulate = fleetwire(&[
-            "simulate",
-            "--devices",
-            "20",
-            "--interval",
-            "0s",
-            "--messages",
-            "500",
-        ]);
+        let mut simulate =
+            fleetwire(&["simulate", "--devices", "20", "--interval", "0s", "--messages", "500"]);
         simulate.args(["--mqtt", &mqtt, "--seed", &seed]).args(flags);
         simulate.env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
         let report = stdout(&simulate.output().unwrap());
@@ -41,10 +31,7 @@ fn two_frontends_and_two_decoders_share_the_work_and_lose_nothing() {
     }
     let stored = records("raw", 1000, &flags);
     let decoded = || -> f64 {
-        decoders
-            .iter()
-            .map(|d| metric(d.admin, "fleetwire_decoder_end_to_end_seconds_count", ""))
-            .sum()
+        decoders.iter().map(|d| metric(d.admin, "fleetwire_decoder_end_to_end_seconds_count", "")).sum()
     };
     until("everything decoded", || (decoded() >= 1000.0).then_some(()));
     for decoder in &decoders {
@@ -52,23 +39,10 @@ fn two_frontends_and_two_decoders_share_the_work_and_lose_nothing() {
     }
     let sessions: BTreeSet<_> = stored
         .iter()
-        .map(|raw| {
-            (
-                raw["session_id"].as_str().unwrap(),
-                raw["session_sequence"].as_str().unwrap(),
-            )
-        })
+        .map(|raw| (raw["session_id"].as_str().unwrap(), raw["session_sequence"].as_str().unwrap()))
         .collect();
-    assert_eq!(
-        sessions.len(),
-        1000,
-        "a publish is stored twice, or two have the same place in a session"
-    );
-    for process in frontends
-        .map(|f| f.process)
-        .into_iter()
-        .chain(decoders.map(|d| d.process))
-    {
+    assert_eq!(sessions.len(), 1000, "a publish is stored twice, or two have the same place in a session");
+    for process in frontends.map(|f| f.process).into_iter().chain(decoders.map(|d| d.process)) {
         process.stop();
     }
 }

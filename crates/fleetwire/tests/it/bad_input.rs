@@ -13,48 +13,11 @@ fn wrong_credentials_and_client_ids_get_their_connack_code_and_are_counted() {
     let good = Publish::sample(&payload);
     let connects = |result: &str| metric(frontend.admin, "fleetwire_frontend_connects_total", result);
     for (publish, code, result) in [
-        (
-            Publish {
-                password: "wrong",
-                ..good.clone()
-            },
-            4,
-            "bad_credentials",
-        ),
-        (
-            Publish {
-                client_id: "86703504624289",
-                ..good.clone()
-            },
-            2,
-            "bad_client_id",
-        ),
-        (
-            Publish {
-                client_id: "a-truck",
-                ..good.clone()
-            },
-            2,
-            "bad_client_id",
-        ),
-        (
-            Publish {
-                password: "wrong",
-                version: "mqttv5",
-                ..good.clone()
-            },
-            134,
-            "bad_credentials",
-        ),
-        (
-            Publish {
-                client_id: "a-truck",
-                version: "mqttv5",
-                ..good.clone()
-            },
-            133,
-            "bad_client_id",
-        ),
+        (Publish { password: "wrong", ..good.clone() }, 4, "bad_credentials"),
+        (Publish { client_id: "86703504624289", ..good.clone() }, 2, "bad_client_id"),
+        (Publish { client_id: "a-truck", ..good.clone() }, 2, "bad_client_id"),
+        (Publish { password: "wrong", version: "mqttv5", ..good.clone() }, 134, "bad_credentials"),
+        (Publish { client_id: "a-truck", version: "mqttv5", ..good.clone() }, 133, "bad_client_id"),
     ] {
         let before = connects(result);
         assert_eq!(publish.to(frontend.mqtt).status.code(), Some(code), "{publish:?}");
@@ -89,19 +52,13 @@ fn a_payload_that_cannot_be_decoded_is_acknowledged_and_ends_in_the_dead_letters
     }
     let letters = records("dead-letters", bad.len(), &flags);
     for (payload, code) in bad {
-        let letter = letters
-            .iter()
-            .find(|letter| letter["code"] == code)
-            .unwrap_or_else(|| {
-                panic!("no dead letter is `{code}`: {letters:#?}");
-            });
+        let letter = letters.iter().find(|letter| letter["code"] == code).unwrap_or_else(|| {
+            panic!("no dead letter is `{code}`: {letters:#?}");
+        });
         assert!(!letter["reason"].as_str().unwrap().is_empty());
         assert_eq!(letter["raw"]["payload"].as_str().unwrap(), base64(payload));
         assert_eq!(letter["protocol"], "iotm");
-        assert!(
-            metric(decoder.admin, "fleetwire_decoder_dead_letters_total", code) >= 1.0,
-            "{code}"
-        );
+        assert!(metric(decoder.admin, "fleetwire_decoder_dead_letters_total", code) >= 1.0, "{code}");
     }
     frontend.process.stop();
     decoder.process.stop();
@@ -123,10 +80,7 @@ fn an_unknown_value_type_keeps_what_came_before_it_and_is_flagged() {
     *checksum = checksum.wrapping_add(77);
     assert!(Publish::sample(&payload).to(frontend.mqtt).status.success());
     let position = &records("positions", 1, &flags)[0];
-    assert_eq!(
-        position["quality"],
-        serde_json::json!(["QUALITY_PARTIAL_RECORD", "QUALITY_CLOCK_TOO_OLD"])
-    );
+    assert_eq!(position["quality"], serde_json::json!(["QUALITY_PARTIAL_RECORD", "QUALITY_CLOCK_TOO_OLD"]));
     assert_eq!(position["fix"]["speed_kmh"], 18.0);
     frontend.process.stop();
     decoder.process.stop();
@@ -159,13 +113,8 @@ fn unactivated_devices_can_be_refused() {
     let config = dir.path().join("frontend.toml");
     std::fs::write(&config, "[frontend]\nunactivated = \"reject\"\n").unwrap();
     let frontend = Frontend::start(kafka, &prefix, Some(&config));
-    until("a ready frontend", || {
-        crate::support::is_ready(frontend.admin).then_some(())
-    });
-    assert_eq!(
-        Publish::sample(&vector()).to(frontend.mqtt).status.code(),
-        Some(5)
-    );
+    until("a ready frontend", || crate::support::is_ready(frontend.admin).then_some(()));
+    assert_eq!(Publish::sample(&vector()).to(frontend.mqtt).status.code(), Some(5));
     frontend.process.stop();
 }
 
@@ -176,18 +125,11 @@ fn a_topic_of_somebody_else_is_refused_and_nothing_is_stored() {
     activate(kafka, &prefix, DEVICE);
     let frontend = Frontend::ready(kafka, &prefix);
     let payload = vector();
-    let publish = Publish {
-        topic: "865209039554705/OUTC",
-        version: "mqttv5",
-        ..Publish::sample(&payload)
-    };
+    let publish = Publish { topic: "865209039554705/OUTC", version: "mqttv5", ..Publish::sample(&payload) };
     // mosquitto_pub reports the PUBACK's reason code as a warning and ends normally.
     let output = publish.to(frontend.mqtt);
-    let printed = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let printed =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(printed.to_lowercase().contains("not authorized"), "{printed}");
     assert!(metric(frontend.admin, "fleetwire_frontend_publishes_refused_total", "") >= 1.0);
     assert!(metric(frontend.admin, "fleetwire_frontend_publishes_total", "") < 1.0);
@@ -199,17 +141,11 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let value = chunk
-            .iter()
-            .fold(0_u32, |value, byte| value << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
+        let value =
+            chunk.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let digit = (value >> (18 - 6 * place)) & 63;
-            text.push(if place > chunk.len() {
-                '='
-            } else {
-                char::from(DIGITS[digit as usize])
-            });
+            text.push(if place > chunk.len() { '=' } else { char::from(DIGITS[digit as usize]) });
         }
     }
     text

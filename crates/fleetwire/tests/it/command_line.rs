@@ -5,22 +5,11 @@ use crate::support::{fleetwire, output, stdout};
 #[test]
 fn help_of_every_command_says_what_to_do() {
     let help = stdout(&output(&["--help"]));
-    for command in [
-        "run",
-        "frontend",
-        "decoder",
-        "simulate",
-        "watch",
-        "device",
-        "topics",
-        "check-config",
-        "completions",
-    ] {
+    for command in
+        ["run", "frontend", "decoder", "simulate", "watch", "device", "topics", "check-config", "completions"]
+    {
         assert!(help.contains(command), "{command} is missing in:\n{help}");
-        assert!(
-            stdout(&output(&[command, "--help"])).contains("Usage: fleetwire"),
-            "{command}"
-        );
+        assert!(stdout(&output(&[command, "--help"])).contains("Usage: fleetwire"), "{command}");
     }
     assert!(help.contains("Exit codes"));
 }
@@ -36,10 +25,7 @@ fn the_version_names_the_build() {
 #[test]
 fn completions_are_printed_for_every_shell() {
     for shell in ["bash", "zsh", "fish"] {
-        assert!(
-            stdout(&output(&["completions", shell])).contains("fleetwire"),
-            "{shell}"
-        );
+        assert!(stdout(&output(&["completions", shell])).contains("fleetwire"), "{shell}");
     }
 }
 
@@ -49,24 +35,12 @@ fn a_bad_file_is_told_with_line_key_and_allowed_values() {
     let file = dir.path().join("frontend.toml");
     let path = file.to_str().unwrap();
     for (text, expected) in [
-        (
-            "[frontend]\nlissten = \"0.0.0.0:1883\"\n",
-            vec!["line 2", "lissten", "`listen`"],
-        ),
-        (
-            "[frontend]\nunactivated = \"maybe\"\n",
-            vec!["line 2", "maybe", "`hold`", "`reject`"],
-        ),
+        ("[frontend]\nlissten = \"0.0.0.0:1883\"\n", vec!["line 2", "lissten", "`listen`"]),
+        ("[frontend]\nunactivated = \"maybe\"\n", vec!["line 2", "maybe", "`hold`", "`reject`"]),
         ("[process]\ngrace = \"soon\"\n", vec!["line 2", "grace"]),
         ("[kafka.properties]\nacks = \"1\"\n", vec!["acks"]),
-        (
-            "[kafka.properties]\n\"securty.protocol\" = \"ssl\"\n",
-            vec!["securty.protocol"],
-        ),
-        (
-            "[kafka.properties]\n\"sasl.password\" = \"x\"\n",
-            vec!["FLEETWIRE_KAFKA_SASL_PASSWORD"],
-        ),
+        ("[kafka.properties]\n\"securty.protocol\" = \"ssl\"\n", vec!["securty.protocol"]),
+        ("[kafka.properties]\n\"sasl.password\" = \"x\"\n", vec!["FLEETWIRE_KAFKA_SASL_PASSWORD"]),
         ("nonsense\n", vec!["line 1"]),
     ] {
         std::fs::write(&file, text).unwrap();
@@ -84,10 +58,7 @@ fn a_bad_file_is_told_with_line_key_and_allowed_values() {
 #[test]
 fn the_shipped_samples_pass_the_check() {
     for service in ["run", "frontend", "decoder"] {
-        let file = format!(
-            "{}/../../deploy/config/{service}.toml",
-            env!("CARGO_MANIFEST_DIR")
-        );
+        let file = format!("{}/../../deploy/config/{service}.toml", env!("CARGO_MANIFEST_DIR"));
         assert!(stdout(&output(&["check-config", service, &file])).contains("is fine"));
     }
 }
@@ -105,26 +76,15 @@ fn production_refuses_the_password_that_everybody_knows() {
         let output = start(password);
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{errors}");
-        assert!(
-            errors.contains("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD"),
-            "{errors}"
-        );
+        assert!(errors.contains("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD"), "{errors}");
     }
 }
 
 #[test]
 fn tools_without_a_pipeline_say_how_to_get_one() {
     let dir = tempfile::tempdir().unwrap();
-    for tool in [
-        vec!["watch", "positions"],
-        vec!["simulate"],
-        vec!["device", "list"],
-    ] {
-        let output = fleetwire(&tool)
-            .arg("--data-dir")
-            .arg(dir.path())
-            .output()
-            .unwrap();
+    for tool in [vec!["watch", "positions"], vec!["simulate"], vec!["device", "list"]] {
+        let output = fleetwire(&tool).arg("--data-dir").arg(dir.path()).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{errors}");
         assert!(errors.contains("fleetwire run"), "{errors}");

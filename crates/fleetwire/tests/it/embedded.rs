@@ -16,15 +16,9 @@ fn the_published_sample_of_a_real_client_becomes_its_position() {
     let dir = tempfile::tempdir().unwrap();
     let run = Run::start(&dir);
     let banner = run.process.printed();
-    for part in [
-        "MQTT",
-        "admin",
-        "bce_device",
-        "keeps nothing",
-        "KAFKA=apache",
-        "simulate",
-        "watch positions",
-    ] {
+    for part in
+        ["MQTT", "admin", "bce_device", "keeps nothing", "KAFKA=apache", "simulate", "watch positions"]
+    {
         assert!(banner.contains(part), "{part} is missing in:\n{banner}");
     }
     assert!(!banner.contains(PASSWORD), "a secret is printed:\n{banner}");
@@ -47,10 +41,7 @@ fn the_published_sample_of_a_real_client_becomes_its_position() {
     near(&position["power"]["supply_v"], 14.51);
     near(&position["odometer_m"], 1_050_739.915_470_600_1);
     assert_eq!(position["ignition"], true);
-    assert_eq!(
-        position["inputs"],
-        serde_json::json!([{ "number": 5, "on": true }])
-    );
+    assert_eq!(position["inputs"], serde_json::json!([{ "number": 5, "on": true }]));
 
     let raw = &records("raw", 1, &run.flags())[0];
     assert_eq!(raw["topic"], "BCE/D");
@@ -63,36 +54,18 @@ fn the_published_sample_of_a_real_client_becomes_its_position() {
 fn a_simulated_fleet_flows_through_and_ctrl_c_stops_cleanly() {
     let dir = tempfile::tempdir().unwrap();
     let run = Run::start(&dir);
-    let mut simulate = fleetwire(&[
-        "simulate",
-        "--devices",
-        "20",
-        "--interval",
-        "0s",
-        "--messages",
-        "400",
-    ]);
-    simulate
-        .args(run.flags())
-        .env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
+    let mut simulate = fleetwire(&["simulate", "--devices", "20", "--interval", "0s", "--messages", "400"]);
+    simulate.args(run.flags()).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
     let report = stdout(&simulate.output().unwrap());
-    assert!(
-        report.contains("400 acknowledged") && report.contains("0 refused"),
-        "{report}"
-    );
+    assert!(report.contains("400 acknowledged") && report.contains("0 refused"), "{report}");
 
     until("every acknowledged message decoded", || {
         (metric(run.admin, "fleetwire_decoder_payloads_total", "") >= 400.0).then_some(())
     });
     assert!(metric(run.admin, "fleetwire_decoder_dead_letters_total", "") < 1.0);
-    let table = fleetwire(&["watch", "positions", "--from-beginning", "-n", "5"])
-        .args(run.flags())
-        .output();
+    let table = fleetwire(&["watch", "positions", "--from-beginning", "-n", "5"]).args(run.flags()).output();
     let table = stdout(&table.unwrap());
-    assert!(
-        table.starts_with("DEVICE") && table.lines().count() == 6,
-        "{table}"
-    );
+    assert!(table.starts_with("DEVICE") && table.lines().count() == 6, "{table}");
     for what in ["raw", "events"] {
         assert_eq!(records(what, 3, &run.flags()).len(), 3);
     }
@@ -111,9 +84,7 @@ fn activated_devices_are_known_again_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let device = "490154203237518";
     let run = Run::start(&dir);
-    let added = fleetwire(&["device", "add", device, "--name", "truck 7"])
-        .args(run.flags())
-        .output();
+    let added = fleetwire(&["device", "add", device, "--name", "truck 7"]).args(run.flags()).output();
     assert!(stdout(&added.unwrap()).contains("activated"));
     run.process.stop();
 
@@ -121,11 +92,7 @@ fn activated_devices_are_known_again_after_a_restart() {
     let listed = stdout(&fleetwire(&["device", "list"]).args(run.flags()).output().unwrap());
     assert!(listed.contains(device) && listed.contains("truck 7"), "{listed}");
     let payload = vector();
-    let published = Publish {
-        client_id: device,
-        ..Publish::sample(&payload)
-    }
-    .to(run.mqtt);
+    let published = Publish { client_id: device, ..Publish::sample(&payload) }.to(run.mqtt);
     assert!(published.status.success(), "{published:?}");
     assert_eq!(records("raw", 1, &run.flags())[0]["device_id"], device);
     run.process.stop();

@@ -20,10 +20,7 @@ fn a_frontend_that_starts_before_kafka_waits_says_so_and_recovers() {
     assert_eq!(status, 503, "{reasons}");
     assert_eq!(get(frontend.admin, "/livez").0, 200);
     // It cannot know who is activated, so it lets nobody in: "server unavailable".
-    assert_eq!(
-        Publish::sample(&vector()).to(frontend.mqtt).status.code(),
-        Some(3)
-    );
+    assert_eq!(Publish::sample(&vector()).to(frontend.mqtt).status.code(), Some(3));
 
     kafka.restart(0).unwrap();
     until("the frontend recovers", || is_ready(frontend.admin).then_some(()));
@@ -40,15 +37,7 @@ fn a_kafka_that_dies_in_between_slows_devices_down_and_nothing_acknowledged_is_l
     let frontend = Frontend::ready(&bootstrap, &prefix);
     let decoder = Decoder::ready(&bootstrap, &prefix);
     let mqtt = frontend.mqtt.to_string();
-    let mut simulate = fleetwire(&[
-        "simulate",
-        "--devices",
-        "10",
-        "--interval",
-        "0s",
-        "--messages",
-        "3000",
-    ]);
+    let mut simulate = fleetwire(&["simulate", "--devices", "10", "--interval", "0s", "--messages", "3000"]);
     simulate.args(["--rate", "300", "--mqtt", &mqtt]).args(flags);
     simulate.env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
     let simulate = Process::start(simulate);
@@ -64,14 +53,7 @@ fn a_kafka_that_dies_in_between_slows_devices_down_and_nothing_acknowledged_is_l
     assert!(status.success(), "{report}");
     let acknowledged: usize = report
         .lines()
-        .filter_map(|line| {
-            line.split(" acknowledged")
-                .next()?
-                .rsplit(' ')
-                .next()?
-                .parse()
-                .ok()
-        })
+        .filter_map(|line| line.split(" acknowledged").next()?.rsplit(' ').next()?.parse().ok())
         .max()
         .unwrap();
     assert!(acknowledged >= 2900, "{report}");
@@ -95,11 +77,8 @@ fn a_kafka_that_stays_away_costs_a_device_its_connection_and_not_its_data() {
     activate(&bootstrap, &prefix, DEVICE);
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("frontend.toml");
-    std::fs::write(
-        &config,
-        "[process]\ngrace = \"5s\"\n[kafka.producer]\ndelivery_timeout = \"2s\"\n",
-    )
-    .unwrap();
+    std::fs::write(&config, "[process]\ngrace = \"5s\"\n[kafka.producer]\ndelivery_timeout = \"2s\"\n")
+        .unwrap();
     let frontend = Frontend::start(&bootstrap, &prefix, Some(&config));
     until("a ready frontend", || is_ready(frontend.admin).then_some(()));
     assert!(Publish::sample(&vector()).to(frontend.mqtt).status.success());
@@ -108,25 +87,13 @@ fn a_kafka_that_stays_away_costs_a_device_its_connection_and_not_its_data() {
     let payload = vector();
     let v311 = Publish::sample(&payload);
     assert!(!v311.to(frontend.mqtt).status.success(), "PUBACK without Kafka");
-    let v5 = Publish {
-        version: "mqttv5",
-        ..v311.clone()
-    }
-    .to(frontend.mqtt);
+    let v5 = Publish { version: "mqttv5", ..v311.clone() }.to(frontend.mqtt);
     let printed = String::from_utf8_lossy(&v5.stderr).into_owned() + &String::from_utf8_lossy(&v5.stdout);
     assert!(!printed.is_empty(), "an MQTT 5 client is told why");
-    assert!(
-        metric(
-            frontend.admin,
-            "fleetwire_frontend_delivery_failures_total",
-            "timed_out"
-        ) >= 2.0
-    );
+    assert!(metric(frontend.admin, "fleetwire_frontend_delivery_failures_total", "timed_out") >= 2.0);
 
     kafka.resume(0).unwrap();
-    until("publishes are taken again", || {
-        v311.to(frontend.mqtt).status.success().then_some(())
-    });
+    until("publishes are taken again", || v311.to(frontend.mqtt).status.success().then_some(()));
     frontend.process.stop();
 }
 
@@ -138,26 +105,14 @@ fn a_second_signal_ends_a_drain_that_cannot_end() {
     let frontend = Frontend::ready(&bootstrap, &prefix);
     let mqtt = frontend.mqtt.to_string();
     kafka.pause(0).unwrap();
-    let mut simulate = fleetwire(&[
-        "simulate",
-        "--devices",
-        "5",
-        "--interval",
-        "0s",
-        "--duration",
-        "60s",
-    ]);
-    simulate
-        .args(["--mqtt", &mqtt])
-        .env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
+    let mut simulate = fleetwire(&["simulate", "--devices", "5", "--interval", "0s", "--duration", "60s"]);
+    simulate.args(["--mqtt", &mqtt]).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
     let _simulate = Process::start(simulate);
     until("publishes wait for Kafka", || {
         (metric(frontend.admin, "fleetwire_frontend_publishes_total", "") >= 5.0).then_some(())
     });
     frontend.process.signal("TERM");
-    until("it says that it stops", || {
-        frontend.process.printed().contains("stopping").then_some(())
-    });
+    until("it says that it stops", || frontend.process.printed().contains("stopping").then_some(()));
     frontend.process.signal("TERM");
     let (status, printed) = frontend.process.wait();
     assert_eq!(status.code(), Some(130), "{printed}");

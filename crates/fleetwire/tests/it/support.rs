@@ -73,11 +73,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a command; its standard output and error are kept line by line.
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let readers = vec![
             keep(child.stdout.take().unwrap(), Arc::clone(&log)),
@@ -96,9 +92,7 @@ impl Process {
         until(&format!("log line `{message}`"), || {
             self.assert_running();
             let lines = self.log.lock().unwrap();
-            let found = lines
-                .iter()
-                .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let found = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             found
                 .filter(|value| value["message"] == message)
                 .find_map(|value| value[field].as_str().map(str::to_owned))
@@ -113,10 +107,7 @@ impl Process {
 
     /// Sends a signal by its name, for example "TERM".
     pub(crate) fn signal(&self, name: &str) {
-        let kill = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.child.id().to_string())
-            .status();
+        let kill = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(kill.unwrap().success());
     }
 
@@ -216,14 +207,8 @@ pub(crate) fn topics(kafka: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let prefix = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let partitions = [
-        "raw.v1",
-        "held.v1",
-        "positions.v1",
-        "device-events.v1",
-        "devices.v1",
-        "dead-letters.v1",
-    ];
+    let partitions =
+        ["raw.v1", "held.v1", "positions.v1", "device-events.v1", "devices.v1", "dead-letters.v1"];
     let partitions = partitions.map(|topic| format!("--partitions={topic}=4"));
     let mut command = fleetwire(&["topics", "apply", "--kafka", kafka, "--topic-prefix", &prefix]);
     let printed = stdout(&command.args(partitions).output().unwrap());
@@ -233,27 +218,16 @@ pub(crate) fn topics(kafka: &str) -> String {
 
 /// Activates a device.
 pub(crate) fn activate(kafka: &str, prefix: &str, device: &str) {
-    stdout(&output(&[
-        "device",
-        "add",
-        device,
-        "--kafka",
-        kafka,
-        "--topic-prefix",
-        prefix,
-    ]));
+    stdout(&output(&["device", "add", device, "--kafka", kafka, "--topic-prefix", prefix]));
 }
 
 /// One metric's value, summed over its labels that contain `labels`.
 pub(crate) fn metric(admin: SocketAddr, name: &str, labels: &str) -> f64 {
     let (_, body) = get(admin, "/metrics");
     let lines = body.lines().filter(|line| {
-        line.strip_prefix(name)
-            .is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(labels))
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(labels))
     });
-    lines
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 pub(crate) fn is_ready(admin: SocketAddr) -> bool {
@@ -266,27 +240,14 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let ask = || -> std::io::Result<String> {
         let mut stream = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-        )?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
     };
     let answer = ask().unwrap_or_default();
-    let status = answer
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .unwrap_or(0);
-    (
-        status,
-        answer
-            .split_once("\r\n\r\n")
-            .map(|(_, body)| body.to_owned())
-            .unwrap_or_default(),
-    )
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
 /// Publishes with mosquitto's own client, QoS 1, and waits for its end.
@@ -302,13 +263,7 @@ pub(crate) struct Publish<'a> {
 impl<'a> Publish<'a> {
     /// What the sample device does.
     pub(crate) fn sample(payload: &'a [u8]) -> Self {
-        Self {
-            client_id: DEVICE,
-            password: PASSWORD,
-            topic: "BCE/D",
-            payload,
-            version: "311",
-        }
+        Self { client_id: DEVICE, password: PASSWORD, topic: "BCE/D", payload, version: "311" }
     }
 
     pub(crate) fn to(&self, mqtt: SocketAddr) -> Output {
@@ -318,18 +273,7 @@ impl<'a> Publish<'a> {
         let port = mqtt.port().to_string();
         let ip = mqtt.ip().to_string();
         Command::new("mosquitto_pub")
-            .args([
-                "-h",
-                &ip,
-                "-p",
-                &port,
-                "-i",
-                self.client_id,
-                "-u",
-                "bce_device",
-                "-P",
-                self.password,
-            ])
+            .args(["-h", &ip, "-p", &port, "-i", self.client_id, "-u", "bce_device", "-P", self.password])
             .args(["-q", "1", "-V", self.version, "-t", self.topic, "-f"])
             .arg(&file)
             .output()
@@ -341,17 +285,8 @@ impl<'a> Publish<'a> {
 pub(crate) fn records(what: &str, count: usize, flags: &[&str]) -> Vec<Value> {
     let count_text = count.to_string();
     let mut command = fleetwire(&["watch", what, "--json", "--from-beginning", "-n", &count_text]);
-    let printed = stdout(
-        &command
-            .args(["--idle-timeout", "60s"])
-            .args(flags)
-            .output()
-            .unwrap(),
-    );
-    let values: Vec<Value> = printed
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let printed = stdout(&command.args(["--idle-timeout", "60s"]).args(flags).output().unwrap());
+    let values: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(values.len(), count);
     values
 }
@@ -368,17 +303,9 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn start(dir: &TempDir) -> Self {
         let data_dir = dir.path().join("data");
-        let mut command = fleetwire(&[
-            "run",
-            "--mqtt",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "--data-dir",
-        ]);
-        command
-            .arg(&data_dir)
-            .env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
+        let mut command =
+            fleetwire(&["run", "--mqtt", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"]);
+        command.arg(&data_dir).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
         let mut process = Process::start(command);
         let file = data_dir.join("run.json");
         let run: Value = until("the run file", || {
@@ -386,12 +313,7 @@ impl Run {
             serde_json::from_slice(&std::fs::read(&file).ok()?).ok()
         });
         let address = |field: &str| run[field].as_str().unwrap().parse().unwrap();
-        let started = Self {
-            process,
-            data_dir,
-            mqtt: address("mqtt"),
-            admin: address("admin"),
-        };
+        let started = Self { process, data_dir, mqtt: address("mqtt"), admin: address("admin") };
         until("a ready pipeline", || is_ready(started.admin).then_some(()));
         started
     }

@@ -69,12 +69,10 @@ impl Group {
 
     pub(super) fn partition(&self, topic: &str, number: i32) -> Arc<Partition> {
         let mut partitions = lock(&self.partitions);
-        let held = partitions
-            .entry((topic.to_owned(), number))
-            .or_insert_with(|| Held {
-                partition: Arc::new(Partition::new(topic, number, Arc::clone(&self.in_flight))),
-                lag: None,
-            });
+        let held = partitions.entry((topic.to_owned(), number)).or_insert_with(|| Held {
+            partition: Arc::new(Partition::new(topic, number, Arc::clone(&self.in_flight))),
+            lag: None,
+        });
         Arc::clone(&held.partition)
     }
 
@@ -99,13 +97,9 @@ impl Group {
     fn take(&self, consumer: &BaseConsumer<GroupContext>, list: &TopicPartitionList) {
         let going: Vec<Arc<Partition>> = {
             let mut partitions = lock(&self.partitions);
-            let keys = list
-                .elements()
-                .into_iter()
-                .map(|element| (element.topic().to_owned(), element.partition()));
-            keys.filter_map(|key| partitions.remove(&key))
-                .map(|held| held.partition)
-                .collect()
+            let keys =
+                list.elements().into_iter().map(|element| (element.topic().to_owned(), element.partition()));
+            keys.filter_map(|key| partitions.remove(&key)).map(|held| held.partition).collect()
         };
         if consumer.assignment_lost() {
             // Another member may have them already: nothing to wait for, and a commit would be refused.
@@ -128,10 +122,7 @@ impl Group {
             return;
         }
         let deadline = Instant::now() + self.drain_timeout;
-        if !self
-            .in_flight
-            .wait_until(deadline, || going.iter().all(|partition| partition.is_idle()))
-        {
+        if !self.in_flight.wait_until(deadline, || going.iter().all(|partition| partition.is_idle())) {
             tracing::warn!("partitions handed over with work unfinished; it will be repeated");
         }
         if let Err(reason) = self.commit_and_confirm(consumer, going, deadline + ANSWER) {
@@ -176,9 +167,7 @@ impl Group {
 
     fn changed(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.metrics
-            .partitions
-            .set(f64::from(u32::try_from(self.assigned()).unwrap_or(u32::MAX)));
+        self.metrics.partitions.set(f64::from(u32::try_from(self.assigned()).unwrap_or(u32::MAX)));
     }
 }
 
@@ -233,26 +222,16 @@ impl ClientContext for GroupContext {
         let in_flight = i64::try_from(group.in_flight.records()).unwrap_or(i64::MAX);
         group.metrics.in_flight_records.set(precise(in_flight));
         for ((topic, number), held) in lock(&group.partitions).iter_mut() {
-            let Some(seen) = statistics
-                .topics
-                .get(topic)
-                .and_then(|topic| topic.partitions.get(number))
+            let Some(seen) = statistics.topics.get(topic).and_then(|topic| topic.partitions.get(number))
             else {
                 continue;
             };
             if held.partition.commit_is_missing(seen.committed_offset, now) {
                 group.lost_commits.fetch_add(1, Ordering::Relaxed);
                 group.metrics.commit_failures.increment(1);
-                tracing::warn!(
-                    topic,
-                    partition = number,
-                    "an offset commit was lost; it is sent again"
-                );
+                tracing::warn!(topic, partition = number, "an offset commit was lost; it is sent again");
             }
-            let next = held
-                .partition
-                .mark()
-                .unwrap_or(seen.committed_offset.max(seen.lo_offset));
+            let next = held.partition.mark().unwrap_or(seen.committed_offset.max(seen.lo_offset));
             if seen.hi_offset >= 0 && next >= 0 {
                 let lag = (seen.hi_offset - next).max(0);
                 held.lag = Some(lag);

@@ -129,9 +129,7 @@ impl<'a> Reading<'a> {
     fn hold_back(&mut self) -> Duration {
         if self.full() && self.paused.is_none() {
             let due = self.next_commit.min(Instant::now() + PATIENCE);
-            self.group
-                .in_flight
-                .wait_until(due.max(Instant::now() + POLL), || !self.full());
+            self.group.in_flight.wait_until(due.max(Instant::now() + POLL), || !self.full());
         }
         let generation = self.group.generation.load(Ordering::Acquire);
         if self.full() {
@@ -147,13 +145,10 @@ impl<'a> Reading<'a> {
     }
 
     fn set_paused(&self, paused: bool) {
-        let change = self.inner.assignment().and_then(|list| {
-            if paused {
-                self.inner.pause(&list)
-            } else {
-                self.inner.resume(&list)
-            }
-        });
+        let change = self
+            .inner
+            .assignment()
+            .and_then(|list| if paused { self.inner.pause(&list) } else { self.inner.resume(&list) });
         if paused {
             self.group.metrics.pauses.increment(1);
         }
@@ -204,11 +199,7 @@ impl<'a> Reading<'a> {
         self.set_paused(true);
         let drained = loop {
             let slice = deadline.min(Instant::now() + PATIENCE);
-            if self
-                .group
-                .in_flight
-                .wait_until(slice, || self.group.in_flight.records() == 0)
-            {
+            if self.group.in_flight.wait_until(slice, || self.group.in_flight.records() == 0) {
                 break true;
             }
             if Instant::now() >= deadline {
@@ -226,13 +217,9 @@ impl<'a> Reading<'a> {
         let partitions: Vec<Arc<Partition>> =
             self.group.held().into_iter().map(|held| held.partition).collect();
         if let Err(reason) =
-            self.group
-                .commit_and_confirm(self.inner, &partitions, deadline.max(Instant::now() + ANSWER))
+            self.group.commit_and_confirm(self.inner, &partitions, deadline.max(Instant::now() + ANSWER))
         {
-            tracing::warn!(
-                reason,
-                "the last offsets were not committed; work will be repeated"
-            );
+            tracing::warn!(reason, "the last offsets were not committed; work will be repeated");
         }
         self.group.close();
         // Tokens that are still out belong to nobody now.

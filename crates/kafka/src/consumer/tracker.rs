@@ -49,11 +49,7 @@ impl InFlight {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 break false;
             };
-            guard = self
-                .bell
-                .wait_timeout(guard, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            guard = self.bell.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
         };
         self.waiting.store(false, Ordering::SeqCst);
         outcome
@@ -118,26 +114,17 @@ impl Partition {
     /// Counts a record in; its token must be completed.
     pub(super) fn begin(self: &Arc<Self>, offset: i64, bytes: usize) -> Done {
         let mut marks = lock(&self.marks);
-        let skipped = marks
-            .next
-            .map_or(0, |next| u64::try_from(offset.saturating_sub(next)).unwrap_or(0));
+        let skipped = marks.next.map_or(0, |next| u64::try_from(offset.saturating_sub(next)).unwrap_or(0));
         if skipped > 0 {
             self.skipped.increment(skipped);
         }
         marks.next = Some(offset.saturating_add(1));
         let sequence = marks.popped + marks.window.len() as u64;
-        marks.window.push_back(Slot {
-            offset,
-            complete: false,
-        });
+        marks.window.push_back(Slot { offset, complete: false });
         drop(marks);
         self.in_flight.records.fetch_add(1, Ordering::AcqRel);
         self.in_flight.bytes.fetch_add(bytes, Ordering::AcqRel);
-        Done {
-            partition: Some(Arc::clone(self)),
-            sequence,
-            bytes,
-        }
+        Done { partition: Some(Arc::clone(self)), sequence, bytes }
     }
 
     /// Whether nothing handed over is incomplete.
@@ -160,10 +147,7 @@ impl Partition {
     pub(super) fn commit_is_missing(&self, acknowledged: i64, now: Instant) -> bool {
         let mut marks = lock(&self.marks);
         // Statistics may have waited behind a rebalance, and then say how things were before the last look.
-        if marks
-            .due
-            .is_some_and(|(_, looked)| now.duration_since(looked) < LOOK)
-        {
+        if marks.due.is_some_and(|(_, looked)| now.duration_since(looked) < LOOK) {
             return false;
         }
         let missing = marks.due.is_some_and(|(due, _)| acknowledged < due);
@@ -190,11 +174,7 @@ impl Partition {
         if let Some(slot) = marks.window.get_mut(index) {
             slot.complete = true;
         }
-        while let Some(Slot {
-            offset,
-            complete: true,
-        }) = marks.window.front().copied()
-        {
+        while let Some(Slot { offset, complete: true }) = marks.window.front().copied() {
             marks.window.pop_front();
             marks.popped += 1;
             marks.mark = Some(offset + 1);
@@ -241,9 +221,7 @@ impl Drop for Done {
 
 impl fmt::Debug for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Done")
-            .field("sequence", &self.sequence)
-            .finish_non_exhaustive()
+        f.debug_struct("Done").field("sequence", &self.sequence).finish_non_exhaustive()
     }
 }
 
@@ -257,10 +235,7 @@ mod tests {
 
     fn partition() -> (Arc<InFlight>, Arc<Partition>) {
         let in_flight = Arc::new(InFlight::default());
-        (
-            Arc::clone(&in_flight),
-            Arc::new(Partition::new("t", 0, in_flight)),
-        )
+        (Arc::clone(&in_flight), Arc::new(Partition::new("t", 0, in_flight)))
     }
 
     #[test]
@@ -285,10 +260,7 @@ mod tests {
         partition.begin(0, 0).complete();
         assert_eq!(partition.take_commit(), Some(1));
         let start = Instant::now();
-        assert!(
-            !partition.commit_is_missing(0, start),
-            "its answer may be under way"
-        );
+        assert!(!partition.commit_is_missing(0, start), "its answer may be under way");
         assert!(!partition.commit_is_missing(0, start + LOOK / 2));
         assert!(partition.commit_is_missing(0, start + LOOK));
         assert_eq!(partition.take_commit(), Some(1));
@@ -302,10 +274,7 @@ mod tests {
         let first = partition.begin(0, 0);
         partition.begin(1, 0).complete();
         drop(first);
-        assert_eq!(
-            (partition.mark(), in_flight.abandoned(), in_flight.records()),
-            (None, 1, 0)
-        );
+        assert_eq!((partition.mark(), in_flight.abandoned(), in_flight.records()), (None, 1, 0));
     }
 
     #[test]

@@ -39,11 +39,8 @@ impl Follower {
         put_back(settings, topic, &file)?;
         let stop = CancellationToken::new();
         // From the end: what was put back is in the file.
-        let options = ReaderOptions {
-            start: Start::End,
-            missing: MissingTopic::Wait,
-            ready_timeout: START_LIMIT,
-        };
+        let options =
+            ReaderOptions { start: Start::End, missing: MissingTopic::Wait, ready_timeout: START_LIMIT };
         let reader = Reader::new(settings, topic, options, &stop)?;
         let token = stop.clone();
         let thread = thread::Builder::new()

@@ -42,14 +42,7 @@ impl KeptFile {
         };
         let writer =
             rewrite(&path, topic, &live).map_err(|error| failed(&path, "cannot be written", Some(error)))?;
-        Ok(Self {
-            path,
-            topic: topic.to_owned(),
-            live,
-            appended: 0,
-            dirty: false,
-            writer,
-        })
+        Ok(Self { path, topic: topic.to_owned(), live, appended: 0, dirty: false, writer })
     }
 
     /// The kept records.
@@ -68,13 +61,7 @@ impl KeptFile {
         written.map_err(|error| failed(&self.path, "cannot be written", Some(error)))?;
         match value {
             Some(value) => {
-                self.live.insert(
-                    key.to_owned(),
-                    Kept {
-                        timestamp_ms,
-                        value: value.to_owned(),
-                    },
-                );
+                self.live.insert(key.to_owned(), Kept { timestamp_ms, value: value.to_owned() });
             }
             None => {
                 self.live.remove(key);
@@ -94,9 +81,7 @@ impl KeptFile {
             self.appended = 0;
             rewrite(&self.path, &self.topic, &self.live).map(|writer| self.writer = writer)
         } else {
-            self.writer
-                .flush()
-                .and_then(|()| self.writer.get_ref().sync_data())
+            self.writer.flush().and_then(|()| self.writer.get_ref().sync_data())
         };
         outcome.map_err(|error| failed(&self.path, "cannot be written", Some(error)))?;
         self.dirty = false;
@@ -105,21 +90,13 @@ impl KeptFile {
 }
 
 fn failed(path: &Path, reason: &'static str, source: Option<io::Error>) -> EmbeddedError {
-    EmbeddedError::File {
-        path: path.to_owned(),
-        reason,
-        source,
-    }
+    EmbeddedError::File { path: path.to_owned(), reason, source }
 }
 
 fn load(bytes: &[u8], path: &Path, topic: &str) -> Result<BTreeMap<Vec<u8>, Kept>, EmbeddedError> {
     let head = format!("{FORMAT}\n{topic}\n");
     let Some(mut rest) = bytes.strip_prefix(head.as_bytes()) else {
-        return Err(failed(
-            path,
-            "is no file of this topic and version; move it away",
-            None,
-        ));
+        return Err(failed(path, "is no file of this topic and version; move it away", None));
     };
     let mut live = BTreeMap::new();
     while !rest.is_empty() {
@@ -224,13 +201,7 @@ mod tests {
         drop(file);
         let file = KeptFile::open(path, "t").unwrap();
         assert_eq!(keys(&file), [b"a"]);
-        assert_eq!(
-            file.live()[&b"a"[..]],
-            Kept {
-                timestamp_ms: 5,
-                value: b"2".to_vec()
-            }
-        );
+        assert_eq!(file.live()[&b"a"[..]], Kept { timestamp_ms: 5, value: b"2".to_vec() });
     }
 
     #[test]

@@ -11,16 +11,8 @@ const RESERVED: &[(&str, Option<&str>, &str)] = &[
     ("bootstrap.servers", None, "use kafka.brokers"),
     ("metadata.broker.list", None, "use kafka.brokers"),
     ("group.id", None, "each service has its own setting for its group"),
-    (
-        "acks",
-        Some("all"),
-        "acknowledged means durable, so it is fixed at all",
-    ),
-    (
-        "request.required.acks",
-        Some("all"),
-        "acknowledged means durable, so it is fixed at all",
-    ),
+    ("acks", Some("all"), "acknowledged means durable, so it is fixed at all"),
+    ("request.required.acks", Some("all"), "acknowledged means durable, so it is fixed at all"),
     (
         "enable.idempotence",
         Some("true"),
@@ -43,40 +35,16 @@ const RESERVED: &[(&str, Option<&str>, &str)] = &[
     ("queue.buffering.max.ms", None, "use kafka.producer.linger"),
     ("compression.codec", None, "use kafka.producer.compression"),
     ("compression.type", None, "use kafka.producer.compression"),
-    (
-        "queue.buffering.max.messages",
-        None,
-        "use kafka.producer.max_in_flight_records",
-    ),
-    (
-        "queue.buffering.max.kbytes",
-        None,
-        "use kafka.producer.max_in_flight_bytes",
-    ),
-    (
-        "delivery.report.only.error",
-        Some("false"),
-        "every record has an outcome, so it is fixed at false",
-    ),
+    ("queue.buffering.max.messages", None, "use kafka.producer.max_in_flight_records"),
+    ("queue.buffering.max.kbytes", None, "use kafka.producer.max_in_flight_bytes"),
+    ("delivery.report.only.error", Some("false"), "every record has an outcome, so it is fixed at false"),
     ("enable.auto.commit", Some("false"), COMMITS),
     ("auto.commit.enable", Some("false"), COMMITS),
     ("enable.auto.offset.store", Some("false"), COMMITS),
-    (
-        "auto.offset.reset",
-        None,
-        "where a new group starts is an option of each service",
-    ),
+    ("auto.offset.reset", None, "where a new group starts is an option of each service"),
     ("enable.partition.eof", None, "readers set it as they need it"),
-    (
-        "group.protocol",
-        Some("classic"),
-        "the hand-over at a rebalance needs the classic protocol",
-    ),
-    (
-        "allow.auto.create.topics",
-        Some("false"),
-        "topics are created by `fleetwire topics apply`",
-    ),
+    ("group.protocol", Some("classic"), "the hand-over at a rebalance needs the classic protocol"),
+    ("allow.auto.create.topics", Some("false"), "topics are created by `fleetwire topics apply`"),
 ];
 
 pub(super) fn check(properties: &BTreeMap<String, String>) -> Result<(), SettingsError> {
@@ -85,10 +53,7 @@ pub(super) fn check(properties: &BTreeMap<String, String>) -> Result<(), Setting
             continue;
         };
         if *allowed != Some(value.as_str()) {
-            return Err(SettingsError::Reserved {
-                key: (*key).to_owned(),
-                reason,
-            });
+            return Err(SettingsError::Reserved { key: (*key).to_owned(), reason });
         }
     }
     Ok(())

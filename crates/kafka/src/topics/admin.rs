@@ -28,27 +28,13 @@ impl TopicAdmin {
             let metadata = self.client.inner().fetch_metadata(None, ask(deadline))?;
             let found = |topic: &rdkafka::metadata::MetadataTopic| {
                 let partitions = topic.partitions();
-                let replicas = partitions
-                    .iter()
-                    .map(|partition| partition.replicas().len())
-                    .min()
-                    .unwrap_or(0);
-                (
-                    topic.name().to_owned(),
-                    Found {
-                        partitions: partitions.len(),
-                        replicas,
-                    },
-                )
+                let replicas =
+                    partitions.iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+                (topic.name().to_owned(), Found { partitions: partitions.len(), replicas })
             };
             Ok(Cluster {
                 brokers: metadata.brokers().len(),
-                topics: metadata
-                    .topics()
-                    .iter()
-                    .filter(|topic| topic.error().is_none())
-                    .map(found)
-                    .collect(),
+                topics: metadata.topics().iter().filter(|topic| topic.error().is_none()).map(found).collect(),
             })
         })
     }
@@ -62,20 +48,15 @@ impl TopicAdmin {
         if missing.is_empty() {
             return Ok(());
         }
-        let wanted: Vec<_> = missing
-            .iter()
-            .map(|topic| (self.topics.name(*topic), self.expected(*topic, cluster)))
-            .collect();
+        let wanted: Vec<_> =
+            missing.iter().map(|topic| (self.topics.name(*topic), self.expected(*topic, cluster))).collect();
         let new: Vec<NewTopic<'_>> = wanted
             .iter()
             .map(|(name, expected)| {
                 let partitions = i32::try_from(expected.partitions).unwrap_or(i32::MAX);
                 let replicas = i32::try_from(expected.replicas).unwrap_or(i32::MAX);
                 let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
-                expected
-                    .configs
-                    .iter()
-                    .fold(topic, |topic, (key, value)| topic.set(key, value))
+                expected.configs.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
             })
             .collect();
         let results = retry(deadline, || {
@@ -88,10 +69,7 @@ impl TopicAdmin {
                 // Another process created it in between.
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, code)) => {
-                    return Err(TopicsError::Refused {
-                        topic,
-                        reason: code.to_string(),
-                    });
+                    return Err(TopicsError::Refused { topic, reason: code.to_string() });
                 }
             }
         }
@@ -121,9 +99,7 @@ impl TopicAdmin {
         // The answers come in the order of the questions.
         let values = resources.into_iter().map(|resource| {
             let entries = resource.entries.into_iter();
-            entries
-                .filter_map(|entry| Some((entry.name, entry.value?)))
-                .collect()
+            entries.filter_map(|entry| Some((entry.name, entry.value?))).collect()
         });
         Ok(names.iter().cloned().zip(values).collect())
     }
@@ -154,9 +130,7 @@ impl TopicAdmin {
 }
 
 fn ask(deadline: Instant) -> Duration {
-    deadline
-        .saturating_duration_since(Instant::now())
-        .clamp(Duration::from_millis(1), ASK)
+    deadline.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), ASK)
 }
 
 fn retry<T>(deadline: Instant, mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, TopicsError> {

@@ -48,11 +48,7 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is {}, expected {}; {}",
-            self.what, self.found, self.expected, self.mend
-        )
+        write!(f, "{} is {}, expected {}; {}", self.what, self.found, self.expected, self.mend)
     }
 }
 
@@ -67,9 +63,7 @@ impl Expected {
         ];
         match spec.cleanup {
             Cleanup::Delete(retention) => {
-                let cap = spec
-                    .max_partition_bytes
-                    .map_or("-1".to_owned(), |bytes| bytes.to_string());
+                let cap = spec.max_partition_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
                 configs.push(("cleanup.policy", "delete".to_owned()));
                 configs.push(("retention.ms", retention.as_millis().to_string()));
                 configs.push(("retention.bytes", cap));
@@ -83,11 +77,7 @@ impl Expected {
                 configs.push(("delete.retention.ms", DAY_MS.to_owned()));
             }
         }
-        Self {
-            partitions: usize::from(partitions.unwrap_or(spec.partitions)),
-            replicas,
-            configs,
-        }
+        Self { partitions: usize::from(partitions.unwrap_or(spec.partitions)), replicas, configs }
     }
 }
 
@@ -193,18 +183,9 @@ mod tests {
     use super::*;
 
     fn found(expected: &Expected) -> (Found, BTreeMap<String, String>) {
-        let configs = expected
-            .configs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect();
-        (
-            Found {
-                partitions: expected.partitions,
-                replicas: expected.replicas,
-            },
-            configs,
-        )
+        let configs =
+            expected.configs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        (Found { partitions: expected.partitions, replicas: expected.replicas }, configs)
     }
 
     #[test]
@@ -228,15 +209,8 @@ mod tests {
             configs.insert(key.to_owned(), value.to_owned());
             let mismatches = compare(&expected, &found, &configs, "b:1", "t");
             assert_eq!(mismatches.len(), 1);
-            assert_eq!(
-                (mismatches[0].what, mismatches[0].severity),
-                (key, Severity::BreaksInvariant)
-            );
-            assert!(
-                mismatches[0]
-                    .mend
-                    .starts_with("kafka-configs.sh --bootstrap-server b:1 ")
-            );
+            assert_eq!((mismatches[0].what, mismatches[0].severity), (key, Severity::BreaksInvariant));
+            assert!(mismatches[0].mend.starts_with("kafka-configs.sh --bootstrap-server b:1 "));
         }
     }
 
@@ -246,29 +220,17 @@ mod tests {
         let (_, mut configs) = found(&expected);
         configs.insert("min.insync.replicas".into(), "3".into());
         configs.insert("retention.ms".into(), "-1".into());
-        let more = Found {
-            partitions: 48,
-            replicas: 4,
-        };
+        let more = Found { partitions: 48, replicas: 4 };
         let mismatches = compare(&expected, &more, &configs, "b:1", "t");
         assert_eq!(mismatches.len(), 4);
-        assert!(
-            mismatches
-                .iter()
-                .all(|mismatch| mismatch.severity == Severity::Differs)
-        );
+        assert!(mismatches.iter().all(|mismatch| mismatch.severity == Severity::Differs));
     }
 
     #[test]
     fn min_isr_follows_the_replicas() {
         let min_isr = |replicas| {
             let expected = Expected::of(Topic::Raw, None, replicas);
-            expected
-                .configs
-                .into_iter()
-                .find(|(key, _)| *key == "min.insync.replicas")
-                .unwrap()
-                .1
+            expected.configs.into_iter().find(|(key, _)| *key == "min.insync.replicas").unwrap().1
         };
         assert_eq!([min_isr(1), min_isr(2), min_isr(3)], ["1", "1", "2"]);
     }

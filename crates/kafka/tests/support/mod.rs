@@ -32,22 +32,15 @@ pub(crate) fn topic(partitions: i32) -> String {
 
 pub(crate) fn topic_at(bootstrap: &str, partitions: i32, configs: &[(&str, &str)]) -> String {
     let name = unique("topic");
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", bootstrap)
-        .create()
-        .unwrap();
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     let new = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
     let new = configs.iter().fold(new, |new, (key, value)| new.set(key, value));
-    let options = AdminOptions::new()
-        .operation_timeout(Some(LIMIT))
-        .request_timeout(Some(LIMIT));
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT)).request_timeout(Some(LIMIT));
     let created = block_on(admin.create_topics([&new], &options)).unwrap();
     assert!(created.iter().all(Result::is_ok), "{created:?}");
     eventually("the topic has leaders", || {
-        let metadata = admin
-            .inner()
-            .fetch_metadata(Some(&name), Duration::from_secs(5))
-            .unwrap();
+        let metadata = admin.inner().fetch_metadata(Some(&name), Duration::from_secs(5)).unwrap();
         metadata.topics().iter().all(|topic| {
             topic.error().is_none() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
         })
@@ -56,11 +49,7 @@ pub(crate) fn topic_at(bootstrap: &str, partitions: i32, configs: &[(&str, &str)
 }
 
 pub(crate) fn block_on<F: std::future::Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// Waits for a condition.

@@ -40,12 +40,7 @@ impl Ack {
         };
         let mut reader = Reader::new(frame.body);
         let packet_id = reader.packet_id()?;
-        let mut ack = Self {
-            kind,
-            packet_id,
-            reason: 0,
-            properties: Properties::default(),
-        };
+        let mut ack = Self { kind, packet_id, reason: 0, properties: Properties::default() };
         if level.is_v5() && !reader.is_empty() {
             ack.reason = reader.u8()?;
             if !codes.contains(&ack.reason) {
@@ -61,12 +56,7 @@ impl Ack {
 
     /// An answer without properties.
     pub fn new(kind: AckKind, packet_id: u16, reason: Reason) -> Self {
-        Self {
-            kind,
-            packet_id,
-            reason: reason as u8,
-            properties: Properties::default(),
-        }
+        Self { kind, packet_id, reason: reason as u8, properties: Properties::default() }
     }
 
     /// Says in words why, for an MQTT 5 peer that wants to know.

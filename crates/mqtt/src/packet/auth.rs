@@ -16,10 +16,7 @@ pub struct Auth {
 impl Auth {
     pub(super) fn decode(body: Bytes) -> Result<Self, PacketError> {
         let mut reader = Reader::new(body);
-        let mut packet = Self {
-            reason: 0,
-            properties: Properties::default(),
-        };
+        let mut packet = Self { reason: 0, properties: Properties::default() };
         if !reader.is_empty() {
             packet.reason = reader.u8()?;
             if !reason::AUTH.contains(&packet.reason) {

@@ -68,46 +68,18 @@ impl Connect {
         let keep_alive = reader.u16()?;
         let properties = properties(&mut reader, level, Allowed::CONNECT)?;
         let client_id = reader.text()?;
-        let will = if flags & WILL == 0 {
-            None
-        } else {
-            Some(Will::read(&mut reader, flags, level)?)
-        };
-        let user_name = if flags & USER_NAME == 0 {
-            None
-        } else {
-            Some(reader.text()?)
-        };
-        let password = if flags & PASSWORD == 0 {
-            None
-        } else {
-            Some(reader.binary()?)
-        };
+        let will = if flags & WILL == 0 { None } else { Some(Will::read(&mut reader, flags, level)?) };
+        let user_name = if flags & USER_NAME == 0 { None } else { Some(reader.text()?) };
+        let password = if flags & PASSWORD == 0 { None } else { Some(reader.binary()?) };
         reader.end()?;
         let clean_start = flags & CLEAN_START != 0;
-        Ok(Self {
-            level,
-            clean_start,
-            keep_alive,
-            client_id,
-            will,
-            user_name,
-            password,
-            properties,
-        })
+        Ok(Self { level, clean_start, keep_alive, client_id, will, user_name, password, properties })
     }
 
     /// Writes the whole packet, for clients: the simulator, tests and benches.
     pub fn encode(&self, out: &mut BytesMut) {
         let mut body = BytesMut::new();
-        writer::text(
-            &mut body,
-            if self.level == Level::V31 {
-                "MQIsdp"
-            } else {
-                "MQTT"
-            },
-        );
+        writer::text(&mut body, if self.level == Level::V31 { "MQIsdp" } else { "MQTT" });
         body.put_u8(self.level as u8);
         body.put_u8(self.flags());
         body.put_u16(self.keep_alive);
@@ -149,22 +121,12 @@ impl Will {
         topic::check_name(&topic)?;
         let payload = reader.binary()?;
         let qos = QoS::from_bits((flags & WILL_QOS) >> 3)?;
-        Ok(Self {
-            topic,
-            payload,
-            qos,
-            retain: flags & WILL_RETAIN != 0,
-            properties,
-        })
+        Ok(Self { topic, payload, qos, retain: flags & WILL_RETAIN != 0, properties })
     }
 }
 
 fn properties(reader: &mut Reader, level: Level, allowed: Allowed) -> Result<Properties, PacketError> {
-    if level.is_v5() {
-        Properties::read(reader, allowed)
-    } else {
-        Ok(Properties::default())
-    }
+    if level.is_v5() { Properties::read(reader, allowed) } else { Ok(Properties::default()) }
 }
 
 fn check_flags(flags: u8, level: Level) -> Result<(), PacketError> {

@@ -18,10 +18,7 @@ pub struct Disconnect {
 impl Disconnect {
     pub(super) fn decode(body: Bytes, level: Level) -> Result<Self, PacketError> {
         let mut reader = Reader::new(body);
-        let mut packet = Self {
-            reason: 0,
-            properties: Properties::default(),
-        };
+        let mut packet = Self { reason: 0, properties: Properties::default() };
         if level.is_v5() && !reader.is_empty() {
             packet.reason = reader.u8()?;
             if !reason::DISCONNECT.contains(&packet.reason) {
@@ -38,10 +35,7 @@ impl Disconnect {
     /// A server's goodbye, with words for a peer that wants to know.
     pub fn new(reason: Reason, words: Option<&'static str>) -> Self {
         let properties = words.map(|words| Property::ReasonString(words.into()));
-        Self {
-            reason: reason as u8,
-            properties: Vec::from_iter(properties).into(),
-        }
+        Self { reason: reason as u8, properties: Vec::from_iter(properties).into() }
     }
 
     /// The session expiry interval, seconds.

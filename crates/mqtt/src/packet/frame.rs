@@ -34,14 +34,8 @@ impl Frame {
             return Ok(None);
         }
         input.advance(header.len);
-        let Header {
-            first, body, padded, ..
-        } = header;
-        Ok(Some(Self {
-            first,
-            body: input.split_to(body).freeze(),
-            padded,
-        }))
+        let Header { first, body, padded, .. } = header;
+        Ok(Some(Self { first, body: input.split_to(body).freeze(), padded }))
     }
 
     /// Bytes that this packet took on the wire, give or take its length field.

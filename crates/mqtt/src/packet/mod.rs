@@ -101,11 +101,7 @@ impl Packet {
         if kind != 3 {
             let expected = if matches!(kind, 6 | 8 | 10) { 2 } else { 0 };
             // MQTT 3.1 lets DUP and QoS 1 stand in the headers of PUBREL, SUBSCRIBE and UNSUBSCRIBE.
-            let flags = if level == Level::V31 {
-                frame.flags() & !0x08
-            } else {
-                frame.flags()
-            };
+            let flags = if level == Level::V31 { frame.flags() & !0x08 } else { frame.flags() };
             if flags != expected && matches!(kind, 1 | 4..=8 | 10 | 12 | 14 | 15) {
                 return Err(PacketError::ReservedBits);
             }

@@ -181,11 +181,7 @@ fn flag(id: u8, from: &mut Reader) -> Result<u8, PacketError> {
 }
 
 fn not_zero<T: Default + PartialEq>(id: u8, value: T) -> Result<T, PacketError> {
-    if value == T::default() {
-        Err(PacketError::PropertyValue(id))
-    } else {
-        Ok(value)
-    }
+    if value == T::default() { Err(PacketError::PropertyValue(id)) } else { Ok(value) }
 }
 
 fn response_topic(from: &mut Reader) -> Result<ByteString, PacketError> {

@@ -39,25 +39,14 @@ impl PublishPacket {
         }
         let mut reader = Reader::new(frame.body);
         let topic = reader.text()?;
-        let packet_id = if qos == QoS::AtMostOnce {
-            0
-        } else {
-            reader.packet_id()?
-        };
+        let packet_id = if qos == QoS::AtMostOnce { 0 } else { reader.packet_id()? };
         let properties = if level.is_v5() {
             Properties::read(&mut reader, Allowed::PUBLISH)?
         } else {
             Properties::default()
         };
-        let packet = Self {
-            topic,
-            payload: reader.rest(),
-            qos,
-            dup,
-            retain: flags & 1 != 0,
-            packet_id,
-            properties,
-        };
+        let packet =
+            Self { topic, payload: reader.rest(), qos, dup, retain: flags & 1 != 0, packet_id, properties };
         if !(packet.topic.is_empty() && packet.topic_alias().is_some()) {
             topic::check_name(&packet.topic)?;
         }

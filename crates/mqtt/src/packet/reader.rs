@@ -78,11 +78,7 @@ impl Reader {
 
     /// Nothing may be left.
     pub(super) fn end(self) -> Result<(), PacketError> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(PacketError::Trailing)
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(PacketError::Trailing) }
     }
 }
 
@@ -95,11 +91,7 @@ pub(super) fn variable(input: &[u8]) -> Result<Option<(u32, usize)>, PacketError
             return Ok(Some((value, at + 1)));
         }
     }
-    if input.len() < 4 {
-        Ok(None)
-    } else {
-        Err(PacketError::VariableInteger)
-    }
+    if input.len() < 4 { Ok(None) } else { Err(PacketError::VariableInteger) }
 }
 
 /// Whether a variable byte integer took more bytes than it needs.

@@ -60,11 +60,7 @@ impl Subscribe {
         if subscriptions.is_empty() {
             return Err(PacketError::NoFilters);
         }
-        Ok(Self {
-            packet_id,
-            subscriptions,
-            properties,
-        })
+        Ok(Self { packet_id, subscriptions, properties })
     }
 
     /// The MQTT 5 subscription identifier.
@@ -103,11 +99,7 @@ impl Subscription {
         if options & 0x04 != 0 && topic::is_shared(&filter) {
             return Err(PacketError::TopicFilter);
         }
-        Ok(Self {
-            filter,
-            qos: QoS::from_bits(byte)?,
-            options,
-        })
+        Ok(Self { filter, qos: QoS::from_bits(byte)?, options })
     }
 }
 
@@ -130,11 +122,7 @@ impl Unsubscribe {
         if filters.is_empty() {
             return Err(PacketError::NoFilters);
         }
-        Ok(Self {
-            packet_id,
-            filters,
-            properties,
-        })
+        Ok(Self { packet_id, filters, properties })
     }
 
     /// Writes the whole packet, for clients: the simulator, tests and benches.

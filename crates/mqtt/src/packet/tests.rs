@@ -34,17 +34,11 @@ fn a_frame_comes_out_once_its_last_byte_is_there() {
 fn a_frame_beyond_the_limit_is_refused_by_its_header() {
     let mut input = BytesMut::from(&[0x30, 0x80, 0xc2, 0xd7, 0x5f][..]);
     let size = 200_663_296 + 5;
-    assert_eq!(
-        Frame::next(&mut input, 4096),
-        Err(PacketError::TooLarge { size, limit: 4096 })
-    );
+    assert_eq!(Frame::next(&mut input, 4096), Err(PacketError::TooLarge { size, limit: 4096 }));
     let mut exact = BytesMut::from(&[0x30, 62][..]);
     assert_eq!(Frame::next(&mut exact, 64), Ok(None));
     let mut over = BytesMut::from(&[0x30, 63][..]);
-    assert_eq!(
-        Frame::next(&mut over, 64),
-        Err(PacketError::TooLarge { size: 65, limit: 64 })
-    );
+    assert_eq!(Frame::next(&mut over, 64), Err(PacketError::TooLarge { size: 65, limit: 64 }));
 }
 
 #[test]
@@ -52,10 +46,7 @@ fn a_remaining_length_has_at_most_four_bytes() {
     let mut input = BytesMut::from(&[0x30, 0xff, 0xff, 0xff][..]);
     assert_eq!(Frame::next(&mut input, usize::MAX), Ok(None));
     input.extend_from_slice(&[0xff]);
-    assert_eq!(
-        Frame::next(&mut input, usize::MAX),
-        Err(PacketError::VariableInteger)
-    );
+    assert_eq!(Frame::next(&mut input, usize::MAX), Err(PacketError::VariableInteger));
 }
 
 #[test]
@@ -70,17 +61,9 @@ fn a_publish_slices_its_input() {
     let mut input = BytesMut::from(&b"\x3b\x0b\x00\x05BCE/D\x00\x0apq"[..]);
     let start = input.as_ptr() as usize;
     let frame = Frame::next(&mut input, 64).unwrap().unwrap();
-    let Ok(Packet::Publish(publish)) = Packet::decode(frame, Level::V311) else {
-        panic!("no PUBLISH")
-    };
-    assert_eq!(
-        (&*publish.topic, &*publish.payload, publish.packet_id),
-        ("BCE/D", &b"pq"[..], 10)
-    );
-    assert_eq!(
-        (publish.qos, publish.dup, publish.retain),
-        (QoS::AtLeastOnce, true, true)
-    );
+    let Ok(Packet::Publish(publish)) = Packet::decode(frame, Level::V311) else { panic!("no PUBLISH") };
+    assert_eq!((&*publish.topic, &*publish.payload, publish.packet_id), ("BCE/D", &b"pq"[..], 10));
+    assert_eq!((publish.qos, publish.dup, publish.retain), (QoS::AtLeastOnce, true, true));
     assert_eq!(publish.payload.as_ptr() as usize, start + 11, "not copied");
     assert_eq!(publish.topic.as_ptr() as usize, start + 4, "not copied");
 }
@@ -91,13 +74,8 @@ fn a_connect_reads_every_field() {
         \x05\x18\x00\x00\x00\x01\x00\x01t\x00\x01w\x00\x01u\x00\x01p";
     let mut bytes = bytes.to_vec();
     bytes[1] = u8::try_from(bytes.len() - 2).unwrap();
-    let Ok(Packet::Connect(connect)) = decode(Level::V311, &bytes) else {
-        panic!("no CONNECT")
-    };
-    assert_eq!(
-        (connect.level, connect.keep_alive, &*connect.client_id),
-        (Level::V5, 60, "id")
-    );
+    let Ok(Packet::Connect(connect)) = decode(Level::V311, &bytes) else { panic!("no CONNECT") };
+    assert_eq!((connect.level, connect.keep_alive, &*connect.client_id), (Level::V5, 60, "id"));
     assert_eq!(connect.user_name.as_deref(), Some("u"));
     assert_eq!(connect.password.as_deref(), Some(&b"p"[..]));
     assert_eq!(connect.properties, vec![Property::SessionExpiry(10)].into());
@@ -143,10 +121,7 @@ fn malformed_connects_say_what_is_wrong() {
         (b"\0\x04MQTT\x04\x22\0\0\0\x01a", PacketError::ConnectFlags),
         (b"\0\x04MQTT\x04\x42\0\0\0\x01a\0\x01p", PacketError::ConnectFlags),
         (b"\0\x04MQTT\x04\x1e\0\0\0\x01a\0\x01t\0\0", PacketError::QoS),
-        (
-            b"\0\x04MQTT\x04\x06\0\0\0\x01a\0\x01#\0\0",
-            PacketError::TopicName,
-        ),
+        (b"\0\x04MQTT\x04\x06\0\0\0\x01a\0\x01#\0\0", PacketError::TopicName),
         (b"\0\x04MQTT\x04\x02\0\0\0\x01a!", PacketError::Trailing),
         (b"\0\x04MQTT\x04\x02\0\0\0\x02a", PacketError::Truncated),
         (b"\0\x04MQTT\x04\x02\0\0\0\x01\xff", PacketError::Text),
@@ -181,10 +156,7 @@ fn properties_are_read_strictly() {
     let twice = [0x26, 0, 1, b'k', 0, 1, b'v'].repeat(2);
     assert!(publish(&twice).is_ok(), "user properties may repeat");
     let longer_than_packet = [0x30, 4, 0, 1, b'a', 9];
-    assert_eq!(
-        decode(Level::V5, &longer_than_packet),
-        Err(PacketError::Truncated)
-    );
+    assert_eq!(decode(Level::V5, &longer_than_packet), Err(PacketError::Truncated));
 }
 
 #[test]
@@ -213,16 +185,8 @@ fn malformed_packets_say_what_is_wrong() {
         (three, &[0xA2, 2, 0, 1], PacketError::NoFilters),
         (three, &[0x82, 6, 0, 1, 0, 1, b'a', 3], PacketError::QoS),
         (three, &[0x82, 6, 0, 1, 0, 1, b'a', 4], PacketError::ReservedBits),
-        (
-            five,
-            &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30],
-            PacketError::ReservedBits,
-        ),
-        (
-            three,
-            &[0x82, 7, 0, 1, 0, 2, b'a', b'#', 0],
-            PacketError::TopicFilter,
-        ),
+        (five, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30], PacketError::ReservedBits),
+        (three, &[0x82, 7, 0, 1, 0, 2, b'a', b'#', 0], PacketError::TopicFilter),
         (three, &[0xC0, 1, 0], PacketError::Trailing),
         (three, &[0xE0, 1, 0], PacketError::Trailing),
         (five, &[0xE0, 1, 0x8B], PacketError::ReasonCode(0x8B)),
@@ -240,51 +204,21 @@ fn malformed_packets_say_what_is_wrong() {
 fn answers_have_the_bytes_of_the_specification() {
     let (three, five) = (Level::V311, Level::V5);
     let ok = |kind| Ack::new(kind, 10, Reason::Success);
-    assert_eq!(
-        encoded(|out| ok(AckKind::PubAck).encode(out, five)),
-        &b"\x40\x02\0\x0a"[..]
-    );
-    assert_eq!(
-        encoded(|out| ok(AckKind::PubRel).encode(out, three)),
-        &b"\x62\x02\0\x0a"[..]
-    );
+    assert_eq!(encoded(|out| ok(AckKind::PubAck).encode(out, five)), &b"\x40\x02\0\x0a"[..]);
+    assert_eq!(encoded(|out| ok(AckKind::PubRel).encode(out, three)), &b"\x62\x02\0\x0a"[..]);
     let failed = Ack::new(AckKind::PubAck, 10, Reason::QuotaExceeded);
-    assert_eq!(
-        encoded(|out| failed.encode(out, five)),
-        &b"\x40\x03\0\x0a\x97"[..]
-    );
+    assert_eq!(encoded(|out| failed.encode(out, five)), &b"\x40\x03\0\x0a\x97"[..]);
     let words = failed.because("no");
-    assert_eq!(
-        encoded(|out| words.encode(out, five)),
-        &b"\x40\x09\0\x0a\x97\x05\x1f\0\x02no"[..]
-    );
-    let connack = ConnAck {
-        code: 0,
-        properties: Properties::default(),
-    };
+    assert_eq!(encoded(|out| words.encode(out, five)), &b"\x40\x09\0\x0a\x97\x05\x1f\0\x02no"[..]);
+    let connack = ConnAck { code: 0, properties: Properties::default() };
     assert_eq!(encoded(|out| connack.encode(out, three)), &b"\x20\x02\0\0"[..]);
     assert_eq!(encoded(|out| connack.encode(out, five)), &b"\x20\x03\0\0\0"[..]);
-    let suback = SubAck {
-        packet_id: 1,
-        codes: vec![1, 0x80],
-    };
-    assert_eq!(
-        encoded(|out| suback.encode(out, three)),
-        &b"\x90\x04\0\x01\x01\x80"[..]
-    );
-    assert_eq!(
-        encoded(|out| suback.encode(out, five)),
-        &b"\x90\x05\0\x01\0\x01\x80"[..]
-    );
-    let unsuback = UnsubAck {
-        packet_id: 1,
-        codes: vec![0],
-    };
+    let suback = SubAck { packet_id: 1, codes: vec![1, 0x80] };
+    assert_eq!(encoded(|out| suback.encode(out, three)), &b"\x90\x04\0\x01\x01\x80"[..]);
+    assert_eq!(encoded(|out| suback.encode(out, five)), &b"\x90\x05\0\x01\0\x01\x80"[..]);
+    let unsuback = UnsubAck { packet_id: 1, codes: vec![0] };
     assert_eq!(encoded(|out| unsuback.encode(out, three)), &b"\xb0\x02\0\x01"[..]);
-    assert_eq!(
-        encoded(|out| unsuback.encode(out, five)),
-        &b"\xb0\x04\0\x01\0\0"[..]
-    );
+    assert_eq!(encoded(|out| unsuback.encode(out, five)), &b"\xb0\x04\0\x01\0\0"[..]);
     let bye = Disconnect::new(Reason::SessionTakenOver, None);
     assert_eq!(encoded(|out| bye.encode(out, five)), &b"\xe0\x02\x8e\0"[..]);
     assert_eq!(encoded(write_pingresp), &b"\xd0\0"[..]);

@@ -136,16 +136,7 @@ where
 
     /// Leaves the sessions, answers who still waits, says goodbye, and publishes the will.
     async fn end(self, end: End) {
-        let Self {
-            mut stream,
-            core,
-            mut session,
-            place,
-            mut output,
-            waiting,
-            held,
-            ..
-        } = self;
+        let Self { mut stream, core, mut session, place, mut output, waiting, held, .. } = self;
         drop((place, held));
         core.parts.observer.on(Event::Disconnected(session.facts(), end));
         let facts = session.facts();
@@ -211,10 +202,7 @@ where
 
     fn receive(&mut self, frame: Frame) -> Result<(), End> {
         let now = self.read_at.into_std();
-        match self
-            .session
-            .receive(frame, now, self.read_at_ms, &mut self.output)?
-        {
+        match self.session.receive(frame, now, self.read_at_ms, &mut self.output)? {
             Step::Nothing => {}
             Step::Offer(publish, receipt) => self.offer(publish, receipt),
             Step::Answered { packet_id, reason } => self.answered(packet_id, reason),
@@ -236,11 +224,7 @@ where
             let rejected = reason >= 0x80;
             tell(
                 reply,
-                if rejected {
-                    DeliveryOutcome::Rejected(reason)
-                } else {
-                    DeliveryOutcome::Acknowledged
-                },
+                if rejected { DeliveryOutcome::Rejected(reason) } else { DeliveryOutcome::Acknowledged },
             );
         }
     }
@@ -305,18 +289,13 @@ where
     /// When time itself may end the connection.
     fn due(&self) -> Instant {
         let silence = self.reading.then(|| Instant::from_std(self.session.deadline()));
-        let write = self
-            .output_since
-            .map(|since| since + self.core.settings.write_timeout);
+        let write = self.output_since.map(|since| since + self.core.settings.write_timeout);
         let due = [silence, write].into_iter().flatten().min();
         due.unwrap_or_else(|| Instant::now() + FAR)
     }
 
     fn check_time(&self, now: Instant) -> Result<(), End> {
-        if self
-            .output_since
-            .is_some_and(|since| now >= since + self.core.settings.write_timeout)
-        {
+        if self.output_since.is_some_and(|since| now >= since + self.core.settings.write_timeout) {
             return Err(End::WriteTimeout);
         }
         // A client that this server does not read cannot be blamed for its silence.
@@ -344,8 +323,6 @@ async fn publish_will<A: Authenticator, I: Ingest>(
         }
     };
     if timeout(WILL_TIMEOUT, place).await.is_err() {
-        core.parts
-            .observer
-            .on(Event::PublishFailed(session.facts(), FailureReason::NotStored));
+        core.parts.observer.on(Event::PublishFailed(session.facts(), FailureReason::NotStored));
     }
 }

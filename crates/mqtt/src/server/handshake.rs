@@ -44,12 +44,7 @@ where
         }
     };
     let unix_ms = (core.parts.unix_ms)();
-    let visitor = Visitor {
-        session_id: session_id(unix_ms),
-        peer,
-        now: Instant::now().into_std(),
-        unix_ms,
-    };
+    let visitor = Visitor { session_id: session_id(unix_ms), peer, now: Instant::now().into_std(), unix_ms };
     let gate = (&*core.parts.authenticator, &core.parts.observer);
     admit(frame, visitor, &core.settings.limits, gate, output)
 }

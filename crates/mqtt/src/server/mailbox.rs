@@ -83,10 +83,7 @@ struct Inner {
 
 impl Mailbox {
     pub(super) fn new(answers: Arc<Answers>) -> Arc<Self> {
-        Arc::new(Self {
-            answers,
-            inner: Mutex::default(),
-        })
+        Arc::new(Self { answers, inner: Mutex::default() })
     }
 
     /// Queues a downlink, at most `most`.

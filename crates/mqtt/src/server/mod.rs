@@ -68,21 +68,12 @@ pub struct Server<A, I> {
 impl<A: Authenticator, I: Ingest> Server<A, I> {
     /// Binds the address of the settings; port 0 takes a free one.
     pub fn bind(settings: Settings, parts: Parts<A, I>) -> io::Result<Self> {
-        let socket = if settings.listen.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
+        let socket = if settings.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         socket.set_reuseaddr(true)?;
         socket.bind(settings.listen)?;
         let listener = socket.listen(BACKLOG)?;
         let sessions = Sessions::new(settings.max_inbox);
-        Ok(Self {
-            listener,
-            settings,
-            parts,
-            sessions,
-        })
+        Ok(Self { listener, settings, parts, sessions })
     }
 
     /// The address that is bound.
@@ -98,19 +89,9 @@ impl<A: Authenticator, I: Ingest> Server<A, I> {
     /// Serves until `stop`, then drains: nothing more is read, publishes in flight are answered within the
     /// grace period, and every connection is closed.
     pub async fn run(self, stop: CancellationToken) {
-        let Self {
-            listener,
-            settings,
-            parts,
-            sessions,
-        } = self;
+        let Self { listener, settings, parts, sessions } = self;
         let grace = settings.drain_grace;
-        let core = Arc::new(Core {
-            settings,
-            parts,
-            sessions: sessions.clone(),
-            stop: stop.clone(),
-        });
+        let core = Arc::new(Core { settings, parts, sessions: sessions.clone(), stop: stop.clone() });
         let tasks = TaskTracker::new();
         tokio::select! {
             biased;
@@ -121,10 +102,7 @@ impl<A: Authenticator, I: Ingest> Server<A, I> {
         sessions.close_all(Closing::Drain);
         tasks.close();
         if timeout(grace, tasks.wait()).await.is_err() {
-            warn!(
-                connections = tasks.len(),
-                "publishes still in flight after the grace period"
-            );
+            warn!(connections = tasks.len(), "publishes still in flight after the grace period");
             sessions.close_all(Closing::Now(crate::End::ShuttingDown));
             tasks.wait().await;
         }
@@ -137,9 +115,7 @@ async fn accept<A: Authenticator, I: Ingest>(
     core: &Arc<Core<A, I>>,
     tasks: &TaskTracker,
 ) {
-    let places = Arc::new(Semaphore::new(
-        core.settings.max_connections.min(Semaphore::MAX_PERMITS),
-    ));
+    let places = Arc::new(Semaphore::new(core.settings.max_connections.min(Semaphore::MAX_PERMITS)));
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => match places.clone().try_acquire_owned() {
@@ -175,9 +151,7 @@ async fn serve<A: Authenticator, I: Ingest>(
 
 impl<A, I> fmt::Debug for Server<A, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("listener", &self.listener)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("listener", &self.listener).finish_non_exhaustive()
     }
 }
 

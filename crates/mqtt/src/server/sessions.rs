@@ -17,10 +17,7 @@ pub struct Sessions {
 
 impl Sessions {
     pub(super) fn new(max_inbox: usize) -> Self {
-        Self {
-            map: Arc::default(),
-            max_inbox,
-        }
+        Self { map: Arc::default(), max_inbox }
     }
 
     /// Connected sessions.
@@ -75,19 +72,13 @@ impl Sessions {
         if let Some(older) = older {
             older.close(Closing::Now(End::TakenOver));
         }
-        Place {
-            sessions: self.clone(),
-            client_id: client_id.clone(),
-            mailbox: mailbox.clone(),
-        }
+        Place { sessions: self.clone(), client_id: client_id.clone(), mailbox: mailbox.clone() }
     }
 }
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions")
-            .field("len", &self.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Sessions").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -102,9 +93,7 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.sessions
-            .map
-            .remove_if(&self.client_id, |_, entered| Arc::ptr_eq(entered, &self.mailbox));
+        self.sessions.map.remove_if(&self.client_id, |_, entered| Arc::ptr_eq(entered, &self.mailbox));
         self.mailbox.shut();
     }
 }

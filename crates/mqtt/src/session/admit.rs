@@ -70,24 +70,14 @@ fn judge(
     peer: SocketAddr,
     authenticator: &impl Authenticator,
 ) -> Result<Grant, NotAdmitted> {
-    if connect
-        .properties
-        .iter()
-        .any(|p| matches!(p, Property::AuthenticationMethod(_)))
-    {
+    if connect.properties.iter().any(|p| matches!(p, Property::AuthenticationMethod(_))) {
         return Err(NotAdmitted::AuthenticationMethod);
     }
     if connect.client_id.is_empty() {
         return Err(NotAdmitted::EmptyClientId);
     }
-    let grant = authenticator
-        .authenticate(connect, peer)
-        .map_err(NotAdmitted::Refused)?;
-    if connect
-        .will
-        .as_ref()
-        .is_some_and(|will| !grant.allows_publish(&will.topic))
-    {
+    let grant = authenticator.authenticate(connect, peer).map_err(NotAdmitted::Refused)?;
+    if connect.will.as_ref().is_some_and(|will| !grant.allows_publish(&will.topic)) {
         return Err(NotAdmitted::WillNotAllowed);
     }
     Ok(grant)
@@ -108,11 +98,7 @@ impl NotAdmitted {
 
 fn refuse(level: Level, return_code: u8, reason: Reason, out: &mut BytesMut) {
     let code = if level.is_v5() { reason as u8 } else { return_code };
-    ConnAck {
-        code,
-        properties: Properties::default(),
-    }
-    .encode(out, level);
+    ConnAck { code, properties: Properties::default() }.encode(out, level);
 }
 
 /// Tells a client why its CONNECT is malformed, where its protocol level has words for that.
@@ -135,10 +121,7 @@ impl Session {
         limits: Limits,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let limits = Limits {
-            max_in_flight: limits.max_in_flight.max(1),
-            ..limits
-        };
+        let limits = Limits { max_in_flight: limits.max_in_flight.max(1), ..limits };
         let level = connect.level;
         let keep_alive = match grant.server_keep_alive {
             Some(seconds) if level.is_v5() => seconds,
@@ -149,13 +132,9 @@ impl Session {
             seconds => Duration::from_millis(u64::from(seconds) * 1500),
         };
         let properties = &connect.properties;
-        let wants_words = level.is_v5()
-            && !properties
-                .iter()
-                .any(|p| matches!(p, Property::RequestProblemInformation(0)));
-        let asked_for_expiry = properties
-            .iter()
-            .any(|p| matches!(p, Property::SessionExpiry(1..)));
+        let wants_words =
+            level.is_v5() && !properties.iter().any(|p| matches!(p, Property::RequestProblemInformation(0)));
+        let asked_for_expiry = properties.iter().any(|p| matches!(p, Property::SessionExpiry(1..)));
         Self {
             facts: SessionFacts {
                 session_id: visitor.session_id,
@@ -199,10 +178,6 @@ impl Session {
                 properties.push(Property::SessionExpiry(0));
             }
         }
-        ConnAck {
-            code: 0,
-            properties: properties.into(),
-        }
-        .encode(out, self.level());
+        ConnAck { code: 0, properties: properties.into() }.encode(out, self.level());
     }
 }

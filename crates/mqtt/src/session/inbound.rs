@@ -93,11 +93,7 @@ impl Inbound {
     /// An MQTT 5 client bounds its answered publishes itself by the Receive Maximum, so its PINGREQ is still
     /// read when they are at the bound; a publish beyond it ends the session.
     pub(super) fn has_room(&self, limits: &Limits, level: Level) -> bool {
-        let counted = if level.is_v5() {
-            usize::from(self.unanswerable)
-        } else {
-            self.entries.len()
-        };
+        let counted = if level.is_v5() { usize::from(self.unanswerable) } else { self.entries.len() };
         !self.closing
             && self.bytes < limits.max_in_flight_bytes
             && counted < usize::from(limits.max_in_flight)
@@ -105,11 +101,7 @@ impl Inbound {
 
     /// Whether an MQTT 5 client has used its Receive Maximum up.
     pub(super) fn at_receive_maximum(&self, limits: &Limits) -> bool {
-        let recorded = self
-            .received
-            .values()
-            .filter(|state| **state == Received::Recorded)
-            .count();
+        let recorded = self.received.values().filter(|state| **state == Received::Recorded).count();
         self.entries.len() - usize::from(self.unanswerable) + recorded >= usize::from(limits.max_in_flight)
     }
 
@@ -130,23 +122,13 @@ impl Inbound {
         if qos == QoS::ExactlyOnce {
             self.received.insert(packet_id, Received::Open);
         }
-        let slot = self.enter(Entry {
-            kind: Kind::Offered,
-            qos,
-            packet_id,
-            size: clamp(size),
-        });
+        let slot = self.enter(Entry { kind: Kind::Offered, qos, packet_id, size: clamp(size) });
         Receipt::new(self.answers.clone(), slot)
     }
 
     /// Enters a publish whose answer is known and only waits for its turn.
     pub(super) fn push_answered(&mut self, kind: Kind, qos: QoS, packet_id: u16, outcome: Outcome) {
-        let slot = self.enter(Entry {
-            kind,
-            qos,
-            packet_id,
-            size: 0,
-        });
+        let slot = self.enter(Entry { kind, qos, packet_id, size: 0 });
         self.answers.settle(slot, outcome);
     }
 

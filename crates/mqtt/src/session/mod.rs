@@ -165,10 +165,7 @@ impl Session {
         match ack.kind {
             AckKind::PubAck => {
                 if self.outbound.answered(ack.packet_id) {
-                    return Ok(Step::Answered {
-                        packet_id: ack.packet_id,
-                        reason: ack.reason,
-                    });
+                    return Ok(Step::Answered { packet_id: ack.packet_id, reason: ack.reason });
                 }
             }
             AckKind::PubRel => self.release(ack.packet_id, out)?,

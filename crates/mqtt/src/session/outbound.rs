@@ -55,10 +55,7 @@ impl Outbound {
         Self {
             waiting: Vec::new(),
             last_id: 0,
-            window: limits
-                .max_outbound
-                .min(receive_maximum.unwrap_or(u16::MAX))
-                .max(1),
+            window: limits.max_outbound.min(receive_maximum.unwrap_or(u16::MAX)).max(1),
             max_packet_size: limits.max_packet_size.min(max_packet_size.unwrap_or(usize::MAX)),
         }
     }

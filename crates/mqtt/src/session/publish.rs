@@ -28,8 +28,7 @@ impl Session {
                 Seen::Recorded => {
                     self.observer.0.on(Event::Duplicate(&self.facts));
                     self.check_receive_maximum(packet.qos)?;
-                    self.inbound
-                        .push_answered(Kind::Repeat, packet.qos, packet.packet_id, Outcome::Stored);
+                    self.inbound.push_answered(Kind::Repeat, packet.qos, packet.packet_id, Outcome::Stored);
                     return Ok(Step::Nothing);
                 }
             }
@@ -75,8 +74,7 @@ impl Session {
         } else if packet.qos == QoS::AtMostOnce {
             return;
         }
-        self.inbound
-            .push_answered(Kind::Refused, packet.qos, packet.packet_id, outcome);
+        self.inbound.push_answered(Kind::Refused, packet.qos, packet.packet_id, outcome);
     }
 
     /// The topic of a publish, whose alias is set or used as MQTT 5, section 3.3.2.3.4, says.
@@ -111,9 +109,7 @@ impl Session {
     }
 
     fn answer(&mut self, entry: Entry, outcome: Outcome, out: &mut BytesMut) -> Result<(), End> {
-        let Entry {
-            kind, qos, packet_id, ..
-        } = entry;
+        let Entry { kind, qos, packet_id, .. } = entry;
         if qos == QoS::ExactlyOnce && kind == Kind::Offered {
             self.inbound.recorded(packet_id, outcome);
         }
@@ -142,19 +138,11 @@ impl Session {
 
     fn note_failure(&self, kind: Kind, qos: QoS, failure: FailureReason) -> Result<(), End> {
         if kind == Kind::Refused {
-            return if self.level().is_v5() {
-                Ok(())
-            } else {
-                Err(End::NotAuthorized)
-            };
+            return if self.level().is_v5() { Ok(()) } else { Err(End::NotAuthorized) };
         }
         self.observer.0.on(Event::PublishFailed(&self.facts, failure));
         let told = self.level().is_v5() || qos == QoS::AtMostOnce;
-        if told {
-            Ok(())
-        } else {
-            Err(End::NotStored(failure))
-        }
+        if told { Ok(()) } else { Err(End::NotStored(failure)) }
     }
 
     /// Answers a PUBREL: with PUBCOMP, also for a packet id that is not known.

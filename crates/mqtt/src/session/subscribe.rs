@@ -22,26 +22,16 @@ impl Session {
         for subscription in packet.subscriptions {
             codes.push(match self.grant_one(&subscription, has_identifier) {
                 Ok(qos) => {
-                    self.observer
-                        .0
-                        .on(Event::Subscribed(&self.facts, &subscription.filter));
+                    self.observer.0.on(Event::Subscribed(&self.facts, &subscription.filter));
                     qos as u8
                 }
                 Err(reason) => {
                     self.observer.0.on(Event::SubscriptionRefused(&self.facts));
-                    if self.level().is_v5() {
-                        reason as u8
-                    } else {
-                        FAILURE
-                    }
+                    if self.level().is_v5() { reason as u8 } else { FAILURE }
                 }
             });
         }
-        SubAck {
-            packet_id: packet.packet_id,
-            codes,
-        }
-        .encode(out, self.level());
+        SubAck { packet_id: packet.packet_id, codes }.encode(out, self.level());
     }
 
     fn grant_one(&mut self, asked: &Subscription, has_identifier: bool) -> Result<QoS, Reason> {
@@ -55,19 +45,14 @@ impl Session {
             return Err(Reason::NotAuthorized);
         }
         let qos = asked.qos.min(QoS::AtLeastOnce);
-        if let Some(held) = self
-            .subscriptions
-            .iter_mut()
-            .find(|(filter, _)| *filter == asked.filter)
-        {
+        if let Some(held) = self.subscriptions.iter_mut().find(|(filter, _)| *filter == asked.filter) {
             held.1 = qos;
             return Ok(qos);
         }
         if self.subscriptions.len() >= self.limits.max_subscriptions {
             return Err(Reason::QuotaExceeded);
         }
-        self.subscriptions
-            .push((ByteString::from(asked.filter.to_string()), qos));
+        self.subscriptions.push((ByteString::from(asked.filter.to_string()), qos));
         Ok(qos)
     }
 
@@ -83,19 +68,12 @@ impl Session {
                 self.observer.0.on(Event::Unsubscribed(&self.facts, filter));
             }
         }
-        UnsubAck {
-            packet_id: packet.packet_id,
-            codes,
-        }
-        .encode(out, self.level());
+        UnsubAck { packet_id: packet.packet_id, codes }.encode(out, self.level());
     }
 
     /// The best quality of service that a subscription to `topic` was granted.
     pub(super) fn granted(&self, topic: &str) -> Option<QoS> {
-        let matching = self
-            .subscriptions
-            .iter()
-            .filter(|(filter, _)| topic::matches(filter, topic));
+        let matching = self.subscriptions.iter().filter(|(filter, _)| topic::matches(filter, topic));
         matching.map(|(_, qos)| *qos).max()
     }
 }

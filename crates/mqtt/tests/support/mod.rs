@@ -1,11 +1,6 @@
 //! What the integration tests share: an ingest that withholds its answers, and a client of bare bytes.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::{
     net::SocketAddr,
@@ -146,12 +141,7 @@ impl Notes {
     }
 
     pub fn count(&self, word: &str) -> usize {
-        self.words
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|noted| *noted == word)
-            .count()
+        self.words.lock().unwrap().iter().filter(|noted| *noted == word).count()
     }
 }
 
@@ -185,10 +175,7 @@ pub struct House {
 
 #[expect(clippy::disallowed_methods, reason = "the test is the service")]
 pub fn house(change: impl FnOnce(&mut Settings)) -> House {
-    let mut settings = Settings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        ..Settings::default()
-    };
+    let mut settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
     change(&mut settings);
     let (store, notes) = (Arc::new(Store::new()), Arc::new(Notes::default()));
     let parts = Parts {
@@ -201,14 +188,7 @@ pub fn house(change: impl FnOnce(&mut Settings)) -> House {
     let (address, sessions) = (server.local_addr().unwrap(), server.sessions());
     let stop = CancellationToken::new();
     let running = tokio::spawn(server.run(stop.clone()));
-    House {
-        address,
-        store,
-        notes,
-        sessions,
-        stop,
-        running,
-    }
+    House { address, store, notes, sessions, stop, running }
 }
 
 /// A client of bare bytes.

@@ -31,9 +31,7 @@ fn messages(settings: &Settings, index: u32, count: usize) -> Vec<(f64, Message)
 
 fn decode(message: &Message) -> Decoded {
     let mut decoded = Decoded::default();
-    Protocol::Iotm
-        .decode(&message.payload, &Options::default(), &mut decoded)
-        .unwrap();
+    Protocol::Iotm.decode(&message.payload, &Options::default(), &mut decoded).unwrap();
     decoded
 }
 
@@ -52,9 +50,7 @@ fn positions(settings: &Settings, index: u32, count: usize) -> Vec<PositionEvent
 #[test]
 fn every_message_decodes_completely_and_names_its_device() {
     for index in 0..6 {
-        let imei = fleet::imei(settings(60).first_imei_14, index)
-            .unwrap()
-            .to_string();
+        let imei = fleet::imei(settings(60).first_imei_14, index).unwrap().to_string();
         for (_, message) in messages(&settings(60), index, 300) {
             let decoded = decode(&message);
             assert!(decoded.skipped.is_empty());
@@ -106,9 +102,7 @@ fn records_are_in_order_and_never_later_than_their_message() {
 
 #[test]
 fn a_fleet_drives_parks_and_loses_its_fix() {
-    let events: Vec<_> = (0..9)
-        .flat_map(|index| positions(&settings(30), index, 400))
-        .collect();
+    let events: Vec<_> = (0..9).flat_map(|index| positions(&settings(30), index, 400)).collect();
     let share = |wanted: &dyn Fn(&PositionEvent) -> bool| {
         let count = events.iter().filter(|event| wanted(event)).count();
         count * 100 / events.len()

@@ -74,9 +74,7 @@ async fn serve(mut stream: TcpStream, manners: Manners, seen: Clients) -> Option
                     ConnAck::new(code, false).write(&mut output).unwrap();
                 }
                 Packet::Subscribe(subscribe) => {
-                    client
-                        .subscriptions
-                        .extend(subscribe.filters.into_iter().map(|filter| filter.path));
+                    client.subscriptions.extend(subscribe.filters.into_iter().map(|filter| filter.path));
                     let granted = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce)];
                     SubAck::new(subscribe.pkid, granted).write(&mut output).unwrap();
                 }
