@@ -2,7 +2,9 @@
 
 use fleetwire_apache_kafka::TestKafka;
 
-use crate::support::{DEVICE, Decoder, Frontend, Publish, activate, metric, records, topics, until, vector};
+use crate::support::{
+    DEVICE, Decoder, Frontend, PASSWORD, Publish, activate, metric, records, topics, until, vector,
+};
 
 #[test]
 fn wrong_credentials_and_client_ids_get_their_connack_code_and_are_counted() {
@@ -133,6 +135,32 @@ fn a_topic_of_somebody_else_is_refused_and_nothing_is_stored() {
     assert!(printed.to_lowercase().contains("not authorized"), "{printed}");
     assert!(metric(frontend.admin, "fleetwire_frontend_publishes_refused_total", "") >= 1.0);
     assert!(metric(frontend.admin, "fleetwire_frontend_publishes_total", "") < 1.0);
+    frontend.process.stop();
+}
+
+#[test]
+fn a_device_may_subscribe_to_its_own_commands_and_to_nothing_else() {
+    let kafka = TestKafka::shared().unwrap().bootstrap();
+    let prefix = topics(kafka);
+    activate(kafka, &prefix, DEVICE);
+    let frontend = Frontend::ready(kafka, &prefix);
+    let subscribe = |filter: &str| {
+        let port = frontend.mqtt.port().to_string();
+        let output = std::process::Command::new("mosquitto_sub")
+            .args(["-p", &port, "-i", DEVICE, "-u", "bce_device", "-P", PASSWORD, "-q", "1", "-d", "-E"])
+            .args(["-t", filter])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    let own = subscribe("867035046242895/OUTC");
+    assert!(own.contains("Subscribed (mid: 1): 1"), "{own}");
+    for filter in ["#", "+/OUTC", "865209039554705/OUTC", "$SYS/#", "$share/g/867035046242895/OUTC", "BCE/D"]
+    {
+        let refused = subscribe(filter);
+        assert!(refused.contains("(mid: 1): 128"), "{filter}: {refused}");
+    }
+    assert!(metric(frontend.admin, "fleetwire_frontend_subscriptions_total", "refused") >= 6.0);
     frontend.process.stop();
 }
 
