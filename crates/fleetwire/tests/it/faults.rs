@@ -70,6 +70,30 @@ fn a_kafka_that_dies_in_between_slows_devices_down_and_nothing_acknowledged_is_l
 }
 
 #[test]
+fn losing_one_of_three_brokers_loses_nothing_and_turns_nobody_away() {
+    let mut kafka = ApacheKafka::cluster(3).unwrap();
+    let bootstrap = kafka.bootstrap();
+    let prefix = topics(&bootstrap);
+    let flags = ["--kafka", bootstrap.as_str(), "--topic-prefix", &prefix];
+    let frontend = Frontend::ready(&bootstrap, &prefix);
+    let mqtt = frontend.mqtt.to_string();
+    let mut simulate = fleetwire(&["simulate", "--devices", "10", "--interval", "0s", "--messages", "2000"]);
+    simulate.args(["--rate", "200", "--mqtt", &mqtt]).args(flags);
+    simulate.env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
+    let simulate = Process::start(simulate);
+    until("publishes flow", || {
+        (metric(frontend.admin, "fleetwire_frontend_publishes_total", "") > 200.0).then_some(())
+    });
+    kafka.kill(1).unwrap();
+    let (status, report) = simulate.wait();
+    assert!(status.success(), "{report}");
+    assert!(report.contains("2000 acknowledged") && report.contains("0 refused, 0 failures"), "{report}");
+    records("raw", 2000, &flags);
+    assert!(metric(frontend.admin, "fleetwire_frontend_delivery_failures_total", "") < 1.0);
+    frontend.process.stop();
+}
+
+#[test]
 fn a_kafka_that_stays_away_costs_a_device_its_connection_and_not_its_data() {
     let mut kafka = ApacheKafka::single().unwrap();
     let bootstrap = kafka.bootstrap();
