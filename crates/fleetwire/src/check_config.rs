@@ -49,13 +49,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The broker list may come from a flag, so a file without one is fine here.
 fn common(process: &Process, kafka: &Kafka) -> Result<()> {
     logs::check(&process.log)?;
-    let mut settings = kafka.clone();
-    if settings.brokers.is_empty() {
-        "localhost:9092".clone_into(&mut settings.brokers);
-    }
-    settings.topics()?;
-    settings.client().map(|_| ())
+    kafka.check()
 }

@@ -93,24 +93,39 @@ impl Default for Kafka {
 impl Kafka {
     /// The settings of the Kafka clients.
     pub(crate) fn client(&self) -> Result<ClientSettings> {
+        self.check()?;
         if self.brokers.is_empty() {
             let hint = "use --kafka HOST:PORT, FLEETWIRE_KAFKA, or `brokers` in [kafka]";
             return Err(Usage(format!("no Kafka is named; {hint}")).into());
         }
-        let mut properties = self.properties.clone();
+        let mut client = self.without_secrets(&self.brokers);
         for (property, variable) in SECRETS {
-            if properties.contains_key(property) {
-                let hint = format!("set {variable}, or {variable}_FILE to the file that holds it");
-                return Err(Usage(format!("{property} is a secret and not taken from here: {hint}")).into());
-            }
             if let Some(value) = secret::read(variable, |name| std::env::var(name).ok())? {
-                properties.insert(property.to_owned(), value.expose_secret().to_owned());
+                client.properties.insert(property.to_owned(), value.expose_secret().to_owned());
             }
         }
-        let client =
-            ClientSettings { brokers: self.brokers.clone(), properties, producer: self.producer.clone() };
         client.check().map_err(|err| Usage(format!("[kafka] is not usable: {err}")))?;
         Ok(client)
+    }
+
+    /// Whether everything but the secrets and the brokers, which a flag may name, is usable.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some((property, variable)) = SECRETS.iter().find(|(key, _)| self.properties.contains_key(*key))
+        {
+            let hint = format!("set {variable}, or {variable}_FILE to the file that holds it");
+            return Err(Usage(format!("{property} is a secret and not taken from here: {hint}")).into());
+        }
+        self.topics()?;
+        let client = self.without_secrets("localhost:9092");
+        client.check().map_err(|err| Usage(format!("[kafka] is not usable: {err}")).into())
+    }
+
+    fn without_secrets(&self, brokers: &str) -> ClientSettings {
+        ClientSettings {
+            brokers: brokers.to_owned(),
+            properties: self.properties.clone(),
+            producer: self.producer.clone(),
+        }
     }
 
     /// The topics with their prefix.
