@@ -51,9 +51,13 @@ pub(crate) fn text(running: &Running<'_>) -> String {
         format!("  admin    http://{}/  (readyz, metrics)", running.admin),
     ];
     if running.embedded {
-        lines.push(format!("  log      embedded, {} - it keeps nothing after it stops", running.kafka));
-        lines
-            .push("           keep it with Apache Kafka: make run KAFKA=apache, or --kafka HOST:PORT".into());
+        lines.push(format!(
+            "  log      embedded, {}: in memory, 5 MiB a partition, nothing kept after the stop",
+            running.kafka
+        ));
+        lines.push(
+            "           to keep it use Apache Kafka: make run KAFKA=apache, or --kafka HOST:PORT".into(),
+        );
     } else {
         lines.push(format!("  log      Apache Kafka, {}", running.kafka));
     }
@@ -75,7 +79,7 @@ pub(crate) fn text(running: &Running<'_>) -> String {
     ];
     for (arguments, meaning) in tries {
         let command = format!("{} {arguments}{}", running.command, running.find);
-        lines.push(format!("  {command:<46} {meaning}"));
+        lines.push(format!("  {command:<50} {meaning}"));
     }
     if let Some(device) = running.demo_device {
         lines.push(String::new());

@@ -16,8 +16,7 @@ fn the_published_sample_of_a_real_client_becomes_its_position() {
     let dir = tempfile::tempdir().unwrap();
     let run = Run::start(&dir);
     let banner = run.process.printed();
-    for part in
-        ["MQTT", "admin", "bce_device", "keeps nothing", "KAFKA=apache", "simulate", "watch positions"]
+    for part in ["MQTT", "admin", "bce_device", "nothing kept", "KAFKA=apache", "simulate", "watch positions"]
     {
         assert!(banner.contains(part), "{part} is missing in:\n{banner}");
     }
