@@ -1,11 +1,10 @@
 //! Who may come in: the account's password, a client id that is an IMEI, and the registry's word on it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fleetwire_model::{DeviceId, Imei};
 use fleetwire_mqtt::packet::Connect;
-use fleetwire_mqtt::{Authenticator, Grant, Refusal, TopicFilter};
+use fleetwire_mqtt::{Authenticator, Grant, Peer, Refusal, TopicFilter};
 use fleetwire_registry::account::ClientIds;
 use fleetwire_registry::{Account, Accounts};
 
@@ -56,7 +55,7 @@ impl DeviceAuthenticator {
 }
 
 impl Authenticator for DeviceAuthenticator {
-    fn authenticate(&self, connect: &Connect, _peer: SocketAddr) -> Result<Grant, Refusal> {
+    fn authenticate(&self, connect: &Connect, _peer: &Peer) -> Result<Grant, Refusal> {
         let account = self.account(connect)?;
         let device = match account.settings.client_ids {
             ClientIds::Imei => {
@@ -72,8 +71,7 @@ impl Authenticator for DeviceAuthenticator {
         Ok(Grant {
             publish: filters(&account.settings.publish)?,
             subscribe: filters(&account.settings.subscribe)?,
-            server_keep_alive: None,
-            identity: Arc::new(Identity { device }),
+            ..Grant::new(Arc::new(Identity { device }))
         })
     }
 }

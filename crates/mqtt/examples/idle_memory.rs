@@ -13,7 +13,8 @@ use std::{
 
 use bytes::BytesMut;
 use fleetwire_mqtt::{
-    Authenticator, Grant, Ingest, Outcome, Parts, Publish, Receipt, Refusal, Server, SessionFacts, Settings,
+    Authenticator, Grant, Ingest, Outcome, Parts, Peer, Publish, Receipt, Refusal, Server, SessionFacts,
+    Settings,
     packet::{Connect, Level, Properties, PublishPacket, QoS},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,14 +22,9 @@ use tokio_util::sync::CancellationToken;
 struct Open;
 
 impl Authenticator for Open {
-    fn authenticate(&self, _: &Connect, _: SocketAddr) -> Result<Grant, Refusal> {
+    fn authenticate(&self, _: &Connect, _: &Peer) -> Result<Grant, Refusal> {
         let topic = fleetwire_mqtt::TopicFilter::parse("BCE/D").map_err(|_| Refusal::ServerUnavailable)?;
-        Ok(Grant {
-            publish: Arc::new([topic]),
-            subscribe: Arc::new([]),
-            server_keep_alive: None,
-            identity: Arc::new(()),
-        })
+        Ok(Grant { publish: Arc::new([topic]), ..Grant::new(Arc::new(())) })
     }
 }
 

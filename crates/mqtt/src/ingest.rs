@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use compact_str::CompactString;
 
 use crate::{
+    access::Transport,
     packet::{Level, Properties, Property, QoS},
     receipt::Receipt,
 };
@@ -36,6 +37,8 @@ pub struct SessionFacts {
     pub account: CompactString,
     /// Address of the other end.
     pub peer: SocketAddr,
+    /// How it came.
+    pub transport: Transport,
     /// Protocol level.
     pub level: Level,
     /// Unix time of the CONNECT, milliseconds.

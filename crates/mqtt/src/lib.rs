@@ -17,7 +17,7 @@ pub mod server;
 pub mod session;
 pub mod topic;
 
-pub use access::{Authenticator, Grant, Refusal};
+pub use access::{Authenticator, ClientCertificate, Grant, Peer, Refusal, Transport};
 pub use ingest::{Ingest, Publish, SessionFacts};
 pub use observer::{Event, NotAdmitted, Observer};
 pub use receipt::{FailureReason, Outcome, Receipt};

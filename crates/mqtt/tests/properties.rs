@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc, thread, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use fleetwire_mqtt::{
-    FailureReason, Limits, Observer, Outcome, Receipt,
+    FailureReason, Limits, Observer, Outcome, Peer, Receipt,
     packet::{
         Connect, Frame, Level, Packet, PacketError, Properties, Property, PublishPacket, QoS, Subscribe,
         Subscription, Unsubscribe, Will,
@@ -223,7 +223,7 @@ impl World {
         let frame = Frame::next(&mut connect(level, "867035046242895"), LIMIT).unwrap().unwrap();
         let visitor = Visitor {
             session_id: "session".into(),
-            peer: ([127, 0, 0, 1], 1).into(),
+            peer: Peer::tcp(([127, 0, 0, 1], 1).into()),
             now: Instant::now(),
             unix_ms: 0,
         };

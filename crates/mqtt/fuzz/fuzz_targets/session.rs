@@ -10,7 +10,7 @@ use std::{
 
 use bytes::BytesMut;
 use fleetwire_mqtt::{
-    Authenticator, Downlink, FailureReason, Grant, Limits, Observer, Outcome, Receipt, Refusal, TopicFilter,
+    Authenticator, Downlink, FailureReason, Grant, Limits, Observer, Outcome, Peer, Receipt, Refusal, TopicFilter,
     packet::{Connect, Frame, QoS},
     session::{Session, Step, Visitor, admit},
 };
@@ -19,13 +19,12 @@ use libfuzzer_sys::fuzz_target;
 struct Open;
 
 impl Authenticator for Open {
-    fn authenticate(&self, _: &Connect, _: SocketAddr) -> Result<Grant, Refusal> {
+    fn authenticate(&self, _: &Connect, _: &Peer) -> Result<Grant, Refusal> {
         let filter = |text: &'static str| TopicFilter::parse(text).unwrap();
         Ok(Grant {
             publish: Arc::new([filter("a"), filter("b/+")]),
             subscribe: Arc::new([filter("c/#")]),
-            server_keep_alive: None,
-            identity: Arc::new(()),
+            ..Grant::new(Arc::new(()))
         })
     }
 }
@@ -76,7 +75,7 @@ fn run(actions: &[u8], stream: &[u8]) -> Option<()> {
     let (now, mut out) = (Instant::now(), BytesMut::new());
     let mut input = BytesMut::from(stream);
     let visitor =
-        Visitor { session_id: "s".into(), peer: SocketAddr::from(([127, 0, 0, 1], 1)), now, unix_ms: 0 };
+        Visitor { session_id: "s".into(), peer: Peer::tcp(SocketAddr::from(([127, 0, 0, 1], 1))), now, unix_ms: 0 };
     let first = Frame::next(&mut input, LIMITS.max_packet_size).ok()??;
     let mut session = admit(first, visitor, &LIMITS, (&Open, &observer), &mut out).ok()?;
     let mut actions = actions.iter().cycle();

@@ -1,7 +1,6 @@
 //! One connection: feeds its session from the socket, its publishes to ingest, and its answers back.
 
 use std::{
-    net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
@@ -22,7 +21,7 @@ use super::{
     socket::{self, Turn},
 };
 use crate::{
-    access::Authenticator,
+    access::{Authenticator, Peer},
     ingest::{Ingest, Publish},
     observer::Event,
     packet::Frame,
@@ -42,7 +41,7 @@ const FAR: Duration = Duration::from_hours(1);
 /// Serves one stream from its first byte to its last.
 ///
 /// The parts that an idle connection is past, or not yet at, are boxed: they cost nothing while it is idle.
-pub(super) async fn serve<S, A, I>(stream: S, peer: SocketAddr, core: &Core<A, I>)
+pub(super) async fn serve<S, A, I>(stream: S, peer: Peer, core: &Core<A, I>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Authenticator,
@@ -56,21 +55,17 @@ where
 }
 
 /// From the first byte to a session, or to a refusal.
-async fn open<S, A, I>(
-    mut stream: S,
-    peer: SocketAddr,
-    core: &Core<A, I>,
-) -> Option<Box<Connection<'_, S, A, I>>>
+async fn open<S, A, I>(mut stream: S, peer: Peer, core: &Core<A, I>) -> Option<Box<Connection<'_, S, A, I>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Authenticator,
     I: Ingest,
 {
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-    match shake_hands(&mut stream, peer, core, &mut input, &mut output).await {
+    match shake_hands(&mut stream, &peer, core, &mut input, &mut output).await {
         Ok(session) => Some(Box::new(Connection::new(stream, session, core, input, output))),
         Err(cause) => {
-            debug!(%peer, code = cause.code(), "not admitted");
+            debug!(peer = %peer.address, code = cause.code(), "not admitted");
             core.parts.observer.on(Event::NotAdmitted(cause));
             socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
             None

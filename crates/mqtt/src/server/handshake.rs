@@ -1,7 +1,5 @@
 //! The time before a session: waits for a whole CONNECT, bounded in time and size, and has it judged.
 
-use std::net::SocketAddr;
-
 use bytes::BytesMut;
 use compact_str::CompactString;
 use tokio::{
@@ -15,7 +13,7 @@ use super::{
     socket::{self, Turn},
 };
 use crate::{
-    access::Authenticator,
+    access::{Authenticator, Peer},
     ingest::Ingest,
     observer::NotAdmitted,
     packet::Frame,
@@ -25,7 +23,7 @@ use crate::{
 /// Reads the first packet and judges it. What follows it stays in `input`; the CONNACK is left in `output`.
 pub(super) async fn shake_hands<S, A, I>(
     stream: &mut S,
-    peer: SocketAddr,
+    peer: &Peer,
     core: &Core<A, I>,
     input: &mut BytesMut,
     output: &mut BytesMut,
@@ -44,7 +42,12 @@ where
         }
     };
     let unix_ms = (core.parts.unix_ms)();
-    let visitor = Visitor { session_id: session_id(unix_ms), peer, now: Instant::now().into_std(), unix_ms };
+    let visitor = Visitor {
+        session_id: session_id(unix_ms),
+        peer: peer.clone(),
+        now: Instant::now().into_std(),
+        unix_ms,
+    };
     let gate = (&*core.parts.authenticator, &core.parts.observer);
     admit(frame, visitor, &core.settings.limits, gate, output)
 }

@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use crate::{
-    access::Authenticator,
+    access::{Authenticator, Peer},
     ingest::Ingest,
     observer::{Event, Observer},
 };
@@ -144,7 +144,7 @@ async fn serve<A: Authenticator, I: Ingest>(
         debug!(%peer, %err, "cannot turn Nagle's algorithm off");
     }
     core.parts.observer.on(Event::Opened);
-    connection::serve(stream, peer, &core).await;
+    connection::serve(stream, Peer::tcp(peer), &core).await;
     core.parts.observer.on(Event::Closed);
     drop(place);
 }

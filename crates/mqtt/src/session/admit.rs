@@ -1,7 +1,6 @@
 //! The first packet: from CONNECT to CONNACK and a session, or to a refusal.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +10,7 @@ use compact_str::CompactString;
 
 use super::{Limits, Session, Watch, inbound::Inbound, outbound::Outbound};
 use crate::{
-    access::{Authenticator, Grant},
+    access::{Authenticator, Grant, Peer},
     ingest::SessionFacts,
     observer::{NotAdmitted, Observer},
     packet::{ConnAck, Connect, Frame, Level, Packet, PacketError, Properties, Property, Reason},
@@ -23,7 +22,7 @@ pub struct Visitor {
     /// ULID as text.
     pub session_id: CompactString,
     /// Address of the other end.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// Now.
     pub now: Instant,
     /// Now, as unix time in milliseconds.
@@ -51,7 +50,7 @@ pub fn admit(
             return Err(NotAdmitted::Malformed(err));
         }
     };
-    match judge(&connect, visitor.peer, authenticator) {
+    match judge(&connect, &visitor.peer, authenticator) {
         Ok(grant) => {
             let session = Session::new(connect, grant, visitor, *limits, observer.clone());
             session.welcome(out);
@@ -65,18 +64,18 @@ pub fn admit(
     }
 }
 
-fn judge(
-    connect: &Connect,
-    peer: SocketAddr,
-    authenticator: &impl Authenticator,
-) -> Result<Grant, NotAdmitted> {
+fn judge(connect: &Connect, peer: &Peer, authenticator: &impl Authenticator) -> Result<Grant, NotAdmitted> {
     if connect.properties.iter().any(|p| matches!(p, Property::AuthenticationMethod(_))) {
         return Err(NotAdmitted::AuthenticationMethod);
     }
-    if connect.client_id.is_empty() {
+    // An id for a session that is to be found again cannot be made up (MQTT-3.1.3-8).
+    if connect.client_id.is_empty() && !connect.level.is_v5() && !connect.clean_start {
         return Err(NotAdmitted::EmptyClientId);
     }
     let grant = authenticator.authenticate(connect, peer).map_err(NotAdmitted::Refused)?;
+    if connect.client_id.is_empty() && grant.client_id.as_ref().is_none_or(CompactString::is_empty) {
+        return Err(NotAdmitted::EmptyClientId);
+    }
     if connect.will.as_ref().is_some_and(|will| !grant.allows_publish(&will.topic)) {
         return Err(NotAdmitted::WillNotAllowed);
     }
@@ -138,9 +137,10 @@ impl Session {
         Self {
             facts: SessionFacts {
                 session_id: visitor.session_id,
-                client_id: CompactString::new(&*connect.client_id),
+                client_id: grant.client_id.clone().unwrap_or_else(|| CompactString::new(&*connect.client_id)),
                 account: CompactString::new(connect.user_name.as_deref().unwrap_or_default()),
-                peer: visitor.peer,
+                peer: visitor.peer.address,
+                transport: visitor.peer.transport,
                 level,
                 connected_at_ms: visitor.unix_ms,
                 identity: grant.identity.clone(),
@@ -157,6 +157,7 @@ impl Session {
             will: connect.will.map(Box::new),
             wants_words,
             asked_for_expiry,
+            assigned_client_id: connect.client_id.is_empty(),
             sequence: 0,
         }
     }
@@ -174,6 +175,10 @@ impl Session {
                 Property::SharedSubscriptionAvailable(0),
             ]);
             properties.extend(self.grant.server_keep_alive.map(Property::ServerKeepAlive));
+            if self.assigned_client_id {
+                let client_id = self.facts.client_id.as_str();
+                properties.push(Property::AssignedClientIdentifier(client_id.to_owned().into()));
+            }
             if self.asked_for_expiry {
                 properties.push(Property::SessionExpiry(0));
             }

@@ -102,6 +102,8 @@ pub struct Session {
     wants_words: bool,
     /// Whether the CONNECT asked for a session that outlives its connection.
     asked_for_expiry: bool,
+    /// Whether the client came without an id and is told the one it got.
+    assigned_client_id: bool,
     sequence: u64,
 }
 

@@ -44,7 +44,7 @@ impl Session {
         if !self.grant.allows_subscribe(&asked.filter) {
             return Err(Reason::NotAuthorized);
         }
-        let qos = asked.qos.min(QoS::AtLeastOnce);
+        let qos = asked.qos.min(self.grant.max_subscribe_qos).min(QoS::AtLeastOnce);
         if let Some(held) = self.subscriptions.iter_mut().find(|(filter, _)| *filter == asked.filter) {
             held.1 = qos;
             return Ok(qos);

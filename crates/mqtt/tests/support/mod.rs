@@ -13,7 +13,7 @@ use std::{
 
 use bytes::BytesMut;
 use fleetwire_mqtt::{
-    Authenticator, End, Event, Grant, Ingest, NotAdmitted, Observer, Parts, Publish, Receipt, Refusal,
+    Authenticator, End, Event, Grant, Ingest, NotAdmitted, Observer, Parts, Peer, Publish, Receipt, Refusal,
     Server, SessionFacts, Sessions, Settings, TopicFilter,
     packet::{Connect, Level, Properties, PublishPacket, QoS},
 };
@@ -39,7 +39,7 @@ pub async fn soon<T>(what: impl Future<Output = T>) -> T {
 pub struct Door;
 
 impl Authenticator for Door {
-    fn authenticate(&self, connect: &Connect, _: SocketAddr) -> Result<Grant, Refusal> {
+    fn authenticate(&self, connect: &Connect, _: &Peer) -> Result<Grant, Refusal> {
         let known = connect.user_name.as_deref() == Some("device");
         if !known || connect.password.as_deref() != Some(b"secret") {
             return Err(Refusal::BadCredentials);
@@ -49,8 +49,7 @@ impl Authenticator for Door {
         Ok(Grant {
             publish: Arc::new(uplink),
             subscribe: Arc::new([downlink]),
-            server_keep_alive: None,
-            identity: Arc::new("identity"),
+            ..Grant::new(Arc::new("identity"))
         })
     }
 }
