@@ -172,13 +172,18 @@ pub struct House {
     pub running: JoinHandle<()>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test is the service")]
 pub fn house(change: impl FnOnce(&mut Settings)) -> House {
+    house_of(Door, change)
+}
+
+/// A running server that somebody else keeps the door of.
+#[expect(clippy::disallowed_methods, reason = "the test is the service")]
+pub fn house_of(authenticator: impl Authenticator, change: impl FnOnce(&mut Settings)) -> House {
     let mut settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
     change(&mut settings);
     let (store, notes) = (Arc::new(Store::new()), Arc::new(Notes::default()));
     let parts = Parts {
-        authenticator: Arc::new(Door),
+        authenticator: Arc::new(authenticator),
         ingest: store.clone(),
         observer: notes.clone(),
         unix_ms: || 1_700_000_000_000,
