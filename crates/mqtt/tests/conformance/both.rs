@@ -4,10 +4,14 @@ mod bytes;
 mod delivery;
 mod flows;
 mod handshake;
+mod listening;
+mod sessions;
 mod subscriptions;
 
 pub use bytes::*;
 pub use delivery::*;
 pub use flows::*;
 pub use handshake::*;
+pub use listening::*;
+pub use sessions::*;
 pub use subscriptions::*;

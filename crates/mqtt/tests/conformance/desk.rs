@@ -1,4 +1,4 @@
-//! Who may come in here: one account that may do much, and one for every way to be refused.
+//! Who may come in here: a device, an operator that listens to others, and one for every way to be refused.
 
 use std::sync::{
     Arc,
@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use fleetwire_mqtt::{
-    Authenticator, DeliveryOutcome, Downlink, Grant, Peer, Refusal, Settings, TopicFilter,
-    packet::{Connect, QoS},
+    Authenticator, DeliveryOutcome, Downlink, Grant, Message, Peer, Refusal, Settings, TopicFilter,
+    packet::{Connect, Properties, QoS},
 };
 use tokio::sync::oneshot;
 
@@ -16,14 +16,14 @@ use crate::support::{House, house_of};
 /// Client id of [`crate::wire::Client::connect`].
 pub const ID: &str = "c1";
 
-/// Lets `device` in with the password `secret`, also without a client id.
+/// Lets `device` and `operator` in with the password `secret`, also without a client id.
 #[derive(Debug, Default)]
 struct Desk(AtomicUsize);
 
 impl Authenticator for Desk {
     fn authenticate(&self, connect: &Connect, _: &Peer) -> Result<Grant, Refusal> {
         match connect.user_name.as_deref() {
-            Some("device") if connect.password.as_deref() == Some(b"secret") => {}
+            Some("device" | "operator") if connect.password.as_deref() == Some(b"secret") => {}
             Some("nobody") => return Err(Refusal::NotAuthorized),
             Some("banned") => return Err(Refusal::Banned),
             Some("busy") => return Err(Refusal::ServerBusy),
@@ -40,6 +40,8 @@ impl Authenticator for Desk {
             publish: Arc::new(filters(["d/#", "$d/#"])),
             subscribe: Arc::new(filters(["#", "$d/#"])),
             max_subscribe_qos: QoS::ExactlyOnce,
+            listens: connect.user_name.as_deref() == Some("operator"),
+            max_queued: if connect.user_name.as_deref() == Some("operator") { 32 } else { 0 },
             server_keep_alive: (&*connect.client_id == "hurried").then_some(1),
             ..Grant::new(Arc::new(()))
         })
@@ -69,7 +71,24 @@ pub fn deliver_payload(
     payload: Vec<u8>,
 ) -> oneshot::Receiver<DeliveryOutcome> {
     let (reply, outcome) = oneshot::channel();
-    let downlink = Downlink { topic: topic.to_owned().into(), payload: payload.into(), qos };
-    house.sessions.deliver(ID, downlink, reply);
+    house.sessions.deliver(ID, Downlink::new(topic.to_owned(), payload, qos), reply);
     outcome
+}
+
+/// A message of another client, for all who listen.
+pub fn message(topic: &str, qos: QoS, payload: &[u8]) -> Message {
+    Message {
+        topic: topic.to_owned().into(),
+        payload: payload.to_vec().into(),
+        qos,
+        retain: false,
+        properties: Properties::default(),
+        expires: None,
+        from: "other".into(),
+    }
+}
+
+/// A message that is to be retained.
+pub fn retained(topic: &str, qos: QoS, payload: &[u8]) -> Message {
+    Message { retain: true, ..message(topic, qos, payload) }
 }

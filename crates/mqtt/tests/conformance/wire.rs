@@ -100,6 +100,17 @@ impl Connect {
         }
     }
 
+    /// Of the account that listens to others.
+    pub fn operator(level: u8) -> Self {
+        Self { user: Some(b"operator".into()), ..Self::new(level) }
+    }
+
+    /// Of that account, for a session that outlives its connection.
+    pub fn lasting(level: u8) -> Self {
+        let properties = only_v5(level, vec![0x11, 0, 0, 0x0E, 0x10]);
+        Self { clean: false, properties, ..Self::operator(level) }
+    }
+
     /// With the will `gone` on the topic `d/will`.
     pub fn with_will(level: u8, qos: u8, retain: bool) -> Self {
         let will = Will { qos, retain, properties: vec![], topic: b"d/will".into(), payload: b"gone".into() };
@@ -186,6 +197,14 @@ pub struct Published {
 impl Published {
     pub fn qos(&self) -> u8 {
         self.flags >> 1 & 3
+    }
+
+    pub fn dup(&self) -> bool {
+        self.flags & 8 != 0
+    }
+
+    pub fn retain(&self) -> bool {
+        self.flags & 1 != 0
     }
 }
 

@@ -3,7 +3,7 @@
 use fleetwire_mqtt::{DeliveryOutcome, packet::QoS};
 
 use crate::{
-    desk::{deliver, house},
+    desk::{deliver, house, house_with},
     support::soon,
     wire::*,
 };
@@ -235,7 +235,7 @@ pub async fn empty_topics_close(level: u8) {
 }
 
 pub async fn the_longest_topic_is_taken_whole(level: u8) {
-    let house = house();
+    let house = house_with(|settings| settings.limits.max_topic_length = 65_535);
     let mut client = Client::connect(&house, level).await;
     let longest = format!("d/{}", "x".repeat(65_533));
     client.send(&publish(level, 2, &longest, 1, b"x")).await;

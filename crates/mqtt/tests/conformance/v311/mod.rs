@@ -6,4 +6,5 @@ mod data;
 mod disconnect;
 mod operation;
 mod publish;
+mod session;
 mod subscribe;

@@ -53,7 +53,7 @@ async fn goodbyes(house: &House, connect: &Connect) -> Vec<Vec<u8>> {
     let mut bodies = Vec::new();
     let ends = [
         (End::TakenOver, 0x8E),
-        (End::ShuttingDown, 0x8B),
+        (End::ShuttingDown, 0x9C),
         (End::Administrative, 0x98),
         (End::KeepAlive, 0x8D),
         (End::TooManyUnreleased, 0x97),
