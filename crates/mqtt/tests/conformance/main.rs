@@ -12,6 +12,7 @@ mod support;
 
 mod both;
 mod desk;
+mod table;
 mod v311;
 mod v5;
 mod wire;

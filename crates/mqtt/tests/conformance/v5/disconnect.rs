@@ -97,6 +97,18 @@ async fn mqtt_3_14_2_2_the_server_says_nothing_of_session_expiry_when_it_disconn
     }
 }
 
+#[tokio::test]
+async fn mqtt_3_14_2_3_words_never_make_a_disconnect_too_large() {
+    let house = house();
+    for size in [40, 41, 45, 50, 60, 100] {
+        let connect = Connect { properties: vec![0x27, 0, 0, 0, size], ..Connect::new(V5) };
+        for body in goodbyes(&house, &connect).await {
+            assert!(2 + body.len() <= usize::from(size), "{} of {size}", 2 + body.len());
+            assert_eq!(find(&cut_properties(&mut &body[1..]), 0x26), None);
+        }
+    }
+}
+
 /// No packet follows the DISCONNECT of the server, and it closes: looked at for every breach in this suite, and
 /// here for a client that does not stop.
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Sessions that outlive their connections, and wills that wait.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fleetwire_mqtt::packet::QoS;
+use fleetwire_mqtt::{Message, packet::QoS};
 
 use crate::{
     both::{self, away, back},
@@ -130,6 +130,26 @@ async fn mqtt_4_3_3_3_a_pubrec_that_refuses_ends_the_exchange() {
     client.quiet().await;
     away(&house, client).await;
     back(&house, &Connect::lasting(V5), 1).await.quiet().await;
+}
+
+/// What was sent is completed, although its time is over meanwhile.
+#[tokio::test]
+async fn mqtt_4_3_3_7_expiry_does_not_stop_what_was_sent() {
+    let house = house();
+    let mut client = back(&house, &Connect::lasting(V5), 0).await;
+    client.subscribed(&[("s", 2)], &[2]).await;
+    let expires = Instant::now() + Duration::from_millis(300);
+    house.sessions.publish(&Message { expires: Some(expires), ..message("s", QoS::ExactlyOnce, b"short") });
+    let got = client.published().await;
+    away(&house, client).await;
+    while Instant::now() <= expires {
+        tokio::task::yield_now().await;
+    }
+    let mut client = back(&house, &Connect::lasting(V5), 1).await;
+    let again = client.published().await;
+    assert_eq!((again.id, again.dup(), &again.payload), (got.id, true, &got.payload));
+    client.send(&ack(0x50, got.id)).await;
+    client.expect(&ack(0x62, got.id)).await;
 }
 
 #[tokio::test]
