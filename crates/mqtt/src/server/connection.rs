@@ -15,6 +15,7 @@ use tracing::debug;
 
 use super::{
     Core,
+    gate::Visit,
     handshake::shake_hands,
     mailbox::{Closing, DeliveryOutcome, Mailbox, Reply, tell},
     sessions::Place,
@@ -41,13 +42,13 @@ const FAR: Duration = Duration::from_hours(1);
 /// Serves one stream from its first byte to its last.
 ///
 /// The parts that an idle connection is past, or not yet at, are boxed: they cost nothing while it is idle.
-pub(super) async fn serve<S, A, I>(stream: S, peer: Peer, core: &Core<A, I>)
+pub(super) async fn serve<S, A, I>(stream: S, visit: &Visit, core: &Core<A, I>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Authenticator,
     I: Ingest,
 {
-    let Some(mut connection) = Box::pin(open(stream, peer, core)).await else {
+    let Some(mut connection) = Box::pin(open(stream, visit.peer.clone(), core)).await else {
         return;
     };
     let end = connection.run().await;

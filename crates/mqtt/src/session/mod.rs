@@ -11,6 +11,7 @@ mod outbound;
 mod publish;
 mod subscribe;
 
+pub(crate) use admit::busy;
 pub use admit::{Visitor, admit};
 pub use end::End;
 pub use outbound::{Downlink, Sent};
