@@ -31,6 +31,7 @@ pub enum Reason {
     AdministrativeAction = 0x98,
     PayloadFormatInvalid = 0x99,
     SharedSubscriptionsNotSupported = 0x9E,
+    ConnectionRateExceeded = 0x9F,
     SubscriptionIdentifiersNotSupported = 0xA1,
 }
 
