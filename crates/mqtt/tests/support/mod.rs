@@ -74,9 +74,9 @@ fn operator(client_id: &str) -> Grant {
     }
 }
 
-/// [`Door`], with notes of who came.
-#[derive(Debug, Default)]
+/// A door, with notes of who came.
 pub struct Porter {
+    door: Box<dyn Authenticator>,
     peers: Mutex<Vec<Peer>>,
 }
 
@@ -90,7 +90,7 @@ impl Porter {
 impl Authenticator for Porter {
     fn authenticate(&self, connect: &Connect, peer: &Peer) -> Result<Grant, Refusal> {
         self.peers.lock().unwrap().push(peer.clone());
-        Door.authenticate(connect, peer)
+        self.door.authenticate(connect, peer)
     }
 }
 
@@ -229,12 +229,17 @@ pub struct House {
     pub running: JoinHandle<()>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test is the service")]
 pub fn house(change: impl FnOnce(&mut Settings)) -> House {
+    house_of(Door, change)
+}
+
+/// A running server that somebody else keeps the door of.
+#[expect(clippy::disallowed_methods, reason = "the test is the service")]
+pub fn house_of(authenticator: impl Authenticator, change: impl FnOnce(&mut Settings)) -> House {
     let mut settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
     change(&mut settings);
     let (store, notes) = (Arc::new(Store::new()), Arc::new(Notes::default()));
-    let porter = Arc::new(Porter::default());
+    let porter = Arc::new(Porter { door: Box::new(authenticator), peers: Mutex::default() });
     let parts = Parts {
         authenticator: porter.clone(),
         ingest: store.clone(),
