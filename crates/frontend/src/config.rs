@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::logins::LoginSettings;
+use crate::session_settings::SessionSettings;
 
 /// Settings of the frontend; the sample with every key is `deploy/config/frontend.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +29,8 @@ pub struct FrontendSettings {
     pub unactivated: Unactivated,
     /// How many logins may fail before a client waits.
     pub logins: LoginSettings,
+    /// How long sessions last, and how much one may do.
+    pub sessions: SessionSettings,
     /// Start although an account has the password that is printed in public setup guides.
     pub allow_well_known_passwords: bool,
 }
@@ -53,6 +56,7 @@ impl Default for FrontendSettings {
             session_window_bytes: 256 * 1024,
             unactivated: Unactivated::Hold,
             logins: LoginSettings::default(),
+            sessions: SessionSettings::default(),
             allow_well_known_passwords: false,
         }
     }

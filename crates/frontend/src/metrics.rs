@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::session_metrics::{self, SessionMetrics};
 use fleetwire_mqtt::packet::QoS;
 use fleetwire_mqtt::{Event, Observer};
 use fleetwire_service::metrics::CounterFamily;
@@ -22,6 +23,7 @@ pub struct DoorMetrics {
     publishes_failed: CounterFamily,
     duplicates: Counter,
     ingest_full: Counter,
+    kept: SessionMetrics,
 }
 
 impl DoorMetrics {
@@ -49,6 +51,7 @@ impl DoorMetrics {
             ),
             duplicates: counter!("fleetwire_frontend_duplicates_total"),
             ingest_full: counter!("fleetwire_frontend_ingest_full_total"),
+            kept: SessionMetrics::new(),
         }
     }
 }
@@ -67,7 +70,7 @@ impl Observer for DoorMetrics {
                 self.connections.increment(1.0);
             }
             Event::Closed => self.connections.decrement(1.0),
-            Event::TurnedAway => self.turned_away.increment(1),
+            Event::TurnedAway(_) => self.turned_away.increment(1),
             Event::AcceptFailed => self.accept_failures.increment(1),
             Event::NotAdmitted(why) => self.connects.increment(why.code()),
             Event::Connected(_) => {
@@ -84,7 +87,7 @@ impl Observer for DoorMetrics {
             Event::PublishFailed(_, reason) => self.publishes_failed.increment(reason.code()),
             Event::Duplicate(_) => self.duplicates.increment(1),
             Event::IngestFull(_) => self.ingest_full.increment(1),
-            _ => {}
+            other => self.kept.on(&other),
         }
     }
 }
@@ -142,6 +145,7 @@ struct Handles {
     held: [Counter; 3],
     bytes: Counter,
     failures: CounterFamily,
+    not_mirrored: Counter,
 }
 
 impl IngestMetrics {
@@ -160,7 +164,13 @@ impl IngestMetrics {
                 "code",
                 &["timed_out", "not_enough_replicas", "unknown_topic", "auth", "too_large"],
             ),
+            not_mirrored: session_metrics::not_mirrored(),
         }))
+    }
+
+    /// A publish was not shown to the sessions that listen.
+    pub(crate) fn not_mirrored(&self) {
+        self.0.not_mirrored.increment(1);
     }
 
     /// A publish was handed to Kafka's client.

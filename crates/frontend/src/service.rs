@@ -23,9 +23,10 @@ use crate::auth::Doorkeeper;
 use crate::auth::subscriber::Subscribers;
 use crate::config::FrontendSettings;
 use crate::directory::Directory;
-use crate::fabric::{self, Dispatcher, Downlink, Fabric};
+use crate::fabric::{self, Dispatcher, Downlink, Fabric, Outgoing};
 use crate::ingest::{self, KafkaIngest, Origin};
 use crate::metrics::{DoorMetrics, IngestMetrics, downlink_metrics};
+use crate::session_metrics::MessageMetrics;
 
 /// How often the producer's connection is looked at for readiness.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
@@ -80,6 +81,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     })?;
     let address = server.local_addr().context("the MQTT address is unknown")?;
     let (fabric, dispatcher) = fabric::start()?;
+    ingest.connect_listeners(fabric.clone(), server.sessions());
 
     let stop = stages.open("sessions");
     stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
@@ -96,7 +98,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
 }
 
 fn mqtt_settings(settings: &FrontendSettings, grace: Duration) -> mqtt::Settings {
-    mqtt::Settings {
+    let mut all = mqtt::Settings {
         listen: settings.listen,
         max_connections: settings.max_connections,
         connect_timeout: settings.connect_timeout,
@@ -109,7 +111,9 @@ fn mqtt_settings(settings: &FrontendSettings, grace: Duration) -> mqtt::Settings
             ..Limits::default()
         },
         ..mqtt::Settings::default()
-    }
+    };
+    settings.sessions.apply(&mut all);
+    all
 }
 
 /// Hands downlink from the router to the sessions, and counts what became of it.
@@ -124,7 +128,11 @@ fn dispatch(
     let (pending, answers) = tokio::sync::mpsc::channel(1024);
     let deliver = {
         let outcomes = Arc::clone(&outcomes);
-        move |downlink: Downlink| hand_over(&sessions, downlink, &pending, &outcomes)
+        let messages = MessageMetrics::new();
+        move |outgoing| match outgoing {
+            Outgoing::Downlink(downlink) => hand_over(&sessions, downlink, &pending, &outcomes),
+            Outgoing::Message(message) => messages.published(sessions.publish(&message)),
+        }
     };
     async move {
         let counting = count_outcomes(answers, &outcomes);

@@ -19,6 +19,8 @@ use crate::identity::Identity;
 pub(super) struct DeviceRules {
     pub(super) directory: Directory,
     pub(super) unactivated: Unactivated,
+    /// Publishes a second of one session.
+    pub(super) publish_rate: Option<u32>,
 }
 
 /// The client as its CONNECT and its certificate describe it.
@@ -52,7 +54,8 @@ impl DeviceRules {
         if claim.device.is_some() {
             self.admit(claim.login.as_ref(), account)?;
         }
-        grant(account, connect, claim)
+        let grant = grant(account, connect, claim)?;
+        Ok(Grant { publish_rate: self.publish_rate, ..grant })
     }
 
     /// Who the client says it is.
