@@ -108,12 +108,11 @@ fn grant(account: &Account, connect: &Connect, claim: Claim) -> Result<Grant, Re
         patterns.iter().map(fill).collect::<Result<_, _>>().map_err(|_| Refusal::BadClientId)
     };
     let (publish, subscribe) = (filters(&account.settings.publish)?, filters(&account.settings.subscribe)?);
-    let (session_id, identity) = match device {
-        Some(device) => (Some(client_id).filter(|id| *id != *connect.client_id), Identity::Device { device }),
-        None => {
-            let session_id = Space::Relay(&account.name).session_id(&client_id);
-            (Some(session_id), Identity::Relay { client_id })
-        }
+    let (session_id, identity) = if let Some(device) = device {
+        (Some(client_id).filter(|id| *id != *connect.client_id), Identity::Device { device })
+    } else {
+        let session_id = Space::Relay(&account.name).session_id(&client_id);
+        (Some(session_id), Identity::Relay { client_id })
     };
     Ok(Grant { client_id: session_id, publish, subscribe, ..Grant::new(Arc::new(identity)) })
 }
