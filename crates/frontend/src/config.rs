@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::transports::{Gate, ProxyProtocol, Tls, WebSocket};
+
 /// Settings of the frontend; the sample with every key is `deploy/config/frontend.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FrontendSettings {
     /// Where devices connect.
     pub listen: SocketAddr,
-    /// Connections at most; the next one is closed at once.
+    /// Connections at most; one more is turned away.
     pub max_connections: usize,
     /// Largest MQTT packet that a device may send, bytes.
     pub max_packet_bytes: usize,
@@ -26,6 +28,14 @@ pub struct FrontendSettings {
     pub unactivated: Unactivated,
     /// Start although an account has the password that is printed in public setup guides.
     pub allow_well_known_passwords: bool,
+    /// TLS; without it there is none.
+    pub tls: Option<Tls>,
+    /// WebSocket.
+    pub websocket: WebSocket,
+    /// Load balancers that say whom they pass on.
+    pub proxy_protocol: ProxyProtocol,
+    /// Limits at the door.
+    pub gate: Gate,
 }
 
 /// What becomes of a device that nobody activated.
@@ -49,6 +59,10 @@ impl Default for FrontendSettings {
             session_window_bytes: 256 * 1024,
             unactivated: Unactivated::Hold,
             allow_well_known_passwords: false,
+            tls: None,
+            websocket: WebSocket::default(),
+            proxy_protocol: ProxyProtocol::default(),
+            gate: Gate::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod fabric;
 pub mod ingest;
 pub mod metrics;
 pub mod service;
+pub mod transports;
 
 pub use config::FrontendSettings;
 pub use service::{Dependencies, Frontend, start};
