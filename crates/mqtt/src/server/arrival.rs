@@ -84,19 +84,26 @@ async fn serve<A: Authenticator, I: Ingest>(
     if let Err(err) = stream.set_nodelay(true) {
         debug!(peer = %visit.peer.address, %err, "cannot turn Nagle's algorithm off");
     }
-    if visit.peer.transport == Transport::Tcp {
-        connection::serve(stream, &visit, core).await;
+    let left = if visit.peer.transport == Transport::Tcp {
+        connection::serve(stream, &visit, core).await
     } else {
         match Box::pin(wrap(stream, visit.peer.transport, deadline, core)).await {
             Ok((stream, certificate)) => {
                 visit.peer.certificate = certificate;
-                connection::serve(stream, &visit, core).await;
+                connection::serve(stream, &visit, core).await
             }
-            Err(lost) => give_up(visit.peer.address, &lost, core),
+            Err(lost) => {
+                give_up(visit.peer.address, &lost, core);
+                None
+            }
         }
-    }
+    };
     core.parts.observer.on(Event::Closed);
     drop(visit);
+    // A session may wait for its client, who then comes through the gate again.
+    if let Some(left) = left {
+        left.await;
+    }
 }
 
 /// Shakes hands. A peer that says nothing does not take a turn from others.

@@ -9,9 +9,12 @@ mod connection;
 mod flushed;
 mod gate;
 mod handshake;
+mod hub;
 mod listener;
 mod mailbox;
+mod parked;
 mod proxy;
+mod retained;
 mod sessions;
 mod settings;
 mod socket;
@@ -20,6 +23,7 @@ mod turn_away;
 mod websocket;
 
 pub use gate::{GateSettings, Rate};
+pub use hub::{Message, Published, RetainLimits};
 pub use listener::{BindError, Listener};
 pub use mailbox::DeliveryOutcome;
 pub use proxy::ProxySettings;
@@ -88,7 +92,7 @@ impl<A: Authenticator, I: Ingest> Server<A, I> {
             return Err(BindError::NoCertificate(listener.transport));
         }
         let listeners = listener::bind(&settings)?;
-        let sessions = Sessions::new(settings.max_inbox);
+        let sessions = Sessions::new(&settings);
         Ok(Self { listeners, tls, settings, parts, sessions })
     }
 
@@ -124,9 +128,12 @@ impl<A: Authenticator, I: Ingest> Server<A, I> {
             () = follow(keeper) => {}
         }
         drop(listeners);
-        sessions.close_all(Closing::Drain);
         tasks.close();
-        if timeout(grace, tasks.wait()).await.is_err() {
+        let drained = async {
+            sessions.drain(grace / 2).await;
+            tasks.wait().await;
+        };
+        if timeout(grace, drained).await.is_err() {
             warn!(connections = tasks.len(), "publishes still in flight after the grace period");
             sessions.close_all(Closing::Now(crate::End::ShuttingDown));
             tasks.wait().await;

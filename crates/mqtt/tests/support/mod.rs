@@ -34,29 +34,49 @@ pub async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(LIMIT, what).await.expect("must come soon")
 }
 
-/// Lets `device` in with the password `secret`, as the accounts of the seeds do.
+/// Lets `device` in with the password `secret`, as the accounts of the seeds do, `slow`, which may publish once a
+/// second, and `operator`, which may do everything and listens to others.
 #[derive(Debug)]
 pub struct Door;
 
 impl Authenticator for Door {
     fn authenticate(&self, connect: &Connect, _: &Peer) -> Result<Grant, Refusal> {
-        let known = connect.user_name.as_deref() == Some("device");
-        if !known || connect.password.as_deref() != Some(b"secret") {
+        if connect.password.as_deref() != Some(b"secret") {
             return Err(Refusal::BadCredentials);
         }
+        let publish_rate = match connect.user_name.as_deref() {
+            Some("device") => None,
+            Some("slow") => Some(1),
+            Some("operator") => return Ok(operator(&connect.client_id)),
+            _ => return Err(Refusal::BadCredentials),
+        };
         let downlink = TopicFilter::fill("%c/OUTC", &connect.client_id).map_err(|_| Refusal::BadClientId)?;
         let uplink = ["BCE/D", "BCE/E"].map(|topic| TopicFilter::parse(topic).unwrap());
         Ok(Grant {
             publish: Arc::new(uplink),
             subscribe: Arc::new([downlink]),
+            publish_rate,
             ..Grant::new(Arc::new("identity"))
         })
     }
 }
 
-/// [`Door`], with notes of who came.
-#[derive(Debug, Default)]
+fn operator(client_id: &str) -> Grant {
+    let all = TopicFilter::parse("#").unwrap();
+    Grant {
+        client_id: client_id.is_empty().then(|| "assigned".into()),
+        publish: Arc::new([all.clone()]),
+        subscribe: Arc::new([all]),
+        max_subscribe_qos: QoS::ExactlyOnce,
+        max_queued: 8,
+        listens: true,
+        ..Grant::new(Arc::new("identity"))
+    }
+}
+
+/// A door, with notes of who came.
 pub struct Porter {
+    door: Box<dyn Authenticator>,
     peers: Mutex<Vec<Peer>>,
 }
 
@@ -70,7 +90,7 @@ impl Porter {
 impl Authenticator for Porter {
     fn authenticate(&self, connect: &Connect, peer: &Peer) -> Result<Grant, Refusal> {
         self.peers.lock().unwrap().push(peer.clone());
-        Door.authenticate(connect, peer)
+        self.door.authenticate(connect, peer)
     }
 }
 
@@ -179,6 +199,12 @@ impl Observer for Notes {
             Event::Duplicate(_) => "duplicate".into(),
             Event::IngestFull(_) => "ingest_full".into(),
             Event::Connected(_) => "connected".into(),
+            Event::Kept(_) => "kept".into(),
+            Event::NotKept(_) => "not_kept".into(),
+            Event::KeptOver(_) => "kept_over".into(),
+            Event::Resumed(_) => "resumed".into(),
+            Event::Throttled(_) => "throttled".into(),
+            Event::MessageDropped(_) => "message_dropped".into(),
             Event::TurnedAway(why) => format!("turned_away {}", why.code()),
             Event::ToldBusy => "told_busy".into(),
             Event::CertificateLoaded { .. } => "certificate_loaded".into(),
@@ -203,12 +229,17 @@ pub struct House {
     pub running: JoinHandle<()>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test is the service")]
 pub fn house(change: impl FnOnce(&mut Settings)) -> House {
+    house_of(Door, change)
+}
+
+/// A running server that somebody else keeps the door of.
+#[expect(clippy::disallowed_methods, reason = "the test is the service")]
+pub fn house_of(authenticator: impl Authenticator, change: impl FnOnce(&mut Settings)) -> House {
     let mut settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
     change(&mut settings);
     let (store, notes) = (Arc::new(Store::new()), Arc::new(Notes::default()));
-    let porter = Arc::new(Porter::default());
+    let porter = Arc::new(Porter { door: Box::new(authenticator), peers: Mutex::default() });
     let parts = Parts {
         authenticator: porter.clone(),
         ingest: store.clone(),

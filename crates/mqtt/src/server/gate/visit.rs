@@ -23,7 +23,6 @@ impl Visit {
 
     /// Takes one of the publishes of the peer's address, or says how long until there is one. Costs nothing while
     /// no such rate is set.
-    #[expect(dead_code, reason = "for connections to ask, beside their own publish rate")]
     pub(in crate::server) fn may_publish(&self, now: Instant) -> Result<(), Duration> {
         self.address.as_ref().map_or(Ok(()), |address| address.may_publish(now))
     }
