@@ -15,6 +15,7 @@ mod mirror;
 pub mod service;
 mod session_metrics;
 pub mod session_settings;
+pub mod transports;
 
 pub use config::FrontendSettings;
 pub use service::{Dependencies, Frontend, start};
