@@ -11,7 +11,11 @@ pub mod identity;
 pub mod ingest;
 pub mod logins;
 pub mod metrics;
+mod mirror;
 pub mod service;
+mod session_metrics;
+pub mod session_settings;
+pub mod transports;
 
 pub use config::FrontendSettings;
 pub use service::{Dependencies, Frontend, start};
