@@ -12,5 +12,6 @@ mod bad_input;
 mod command_line;
 mod embedded;
 mod faults;
+mod logins;
 mod loss;
 mod support;
