@@ -74,6 +74,18 @@ bench-pipeline: build ## Messages a second and CPU per message of the whole pipe
 	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
 	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))pipeline
 
+.PHONY: bench-peers
+bench-peers: build ## CPU and latency of a publish beside mosquitto and beside a bare producer; ARGS="--rounds 5"
+	@.ci/setup bench
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --heap-mib 512 --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))peers $(ARGS)
+
+.PHONY: loss-test
+loss-test: build ## Kill the frontend KILLS times (50) under load and look for lost publishes; MODE=drain or kafka
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))loss --kills $(or $(KILLS),50) --mode $(or $(MODE),frontend) $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	$(CARGO) clean

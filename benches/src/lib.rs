@@ -1,1 +1,7 @@
-//! Benchmarks; each is a file in `benches/`.
+//! What the benches and the loss checker share: processes under test, and MQTT clients of their own.
+
+pub mod load;
+pub mod loss;
+pub mod service;
+pub mod site;
+pub mod wire;

@@ -6,16 +6,12 @@
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fleetwire_apache_kafka::TestKafka;
-use serde_json::Value;
+use fleetwire_benches::service::{Service, binary};
 
 const PASSWORD: &str = "a password of the bench";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -23,70 +19,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const RATES: [Option<u32>; 3] = [Some(1_000), Some(10_000), None];
 /// Each rate is driven for this long.
 const RUN: &str = "15s";
-/// The kernel's unit of process times on Linux, a second.
-const TICKS: f64 = 100.0;
-
-struct Service {
-    child: Child,
-    addresses: BTreeMap<String, SocketAddr>,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Service {
-    /// Starts a service and waits until its log names the addresses that are asked for.
-    fn start(mut command: Command, messages: &[&str]) -> Result<Self> {
-        command.args(["--admin", "127.0.0.1:0", "--log", "info", "--log-format", "json"]);
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut lines = BufReader::new(child.stderr.take().context("no log")?).lines();
-        let mut addresses = BTreeMap::new();
-        while !messages.iter().all(|message| addresses.contains_key(*message)) {
-            let line = lines.next().context("the service ended")??;
-            let Ok(value) = serde_json::from_str::<Value>(&line) else {
-                continue;
-            };
-            let fields = (value.get("message"), value.get("address"));
-            if let (Some(Value::String(message)), Some(Value::String(address))) = fields {
-                addresses.insert(message.clone(), address.parse()?);
-            }
-        }
-        // Nobody reads on; a full pipe must not stop the service.
-        std::thread::spawn(move || lines.for_each(drop));
-        let service = Self { child, addresses };
-        let deadline = Instant::now() + PATIENCE;
-        while get(service.admin()?, "/readyz").is_err() {
-            ensure!(Instant::now() < deadline, "not ready in time");
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        Ok(service)
-    }
-
-    fn admin(&self) -> Result<SocketAddr> {
-        self.addresses.get("admin HTTP is served").copied().context("no admin address")
-    }
-
-    fn metric(&self, name: &str) -> Result<f64> {
-        let body = get(self.admin()?, "/metrics")?;
-        let lines = body
-            .lines()
-            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
-    }
-
-    /// CPU seconds so far, user and system.
-    fn cpu(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let after_name = stat.rsplit(')').next().context("no stat")?;
-        let times: Vec<f64> = after_name.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
-        Ok(times.iter().sum::<f64>() / TICKS)
-    }
-}
 
 fn main() -> Result<()> {
     let binary = binary()?;
@@ -104,7 +36,7 @@ fn main() -> Result<()> {
     command.args(["--mqtt", "127.0.0.1:0"]);
     let frontend = Service::start(command, &["admin HTTP is served", "devices may connect"])?;
     let decoder = Service::start(service("decoder"), &["admin HTTP is served"])?;
-    let mqtt = frontend.addresses.get("devices may connect").context("no MQTT address")?.to_string();
+    let mqtt = frontend.address("devices may connect")?.to_string();
 
     println!("200 devices, 20 in flight, 1 to 5 records a message, {RUN} each");
     println!(
@@ -150,14 +82,6 @@ fn drive(mut simulate: Command, frontend: &Service, decoder: &Service) -> Result
     ))
 }
 
-/// The binary that was built beside this one.
-fn binary() -> Result<PathBuf> {
-    let here = std::env::current_exe()?;
-    let binary = here.parent().map(|folder| folder.join("fleetwire")).context("no folder")?;
-    ensure!(Path::is_file(&binary), "{} is missing; `make build` makes it", binary.display());
-    Ok(binary)
-}
-
 fn number_before(text: &str, word: &str) -> Result<f64> {
     let before = text.split(word).next().context("empty report")?;
     let number = before.rsplit([' ', '\n']).next().context("no number")?;
@@ -167,17 +91,4 @@ fn number_before(text: &str, word: &str) -> Result<f64> {
 fn latency(report: &str) -> &str {
     let part = report.split("PUBACK ").nth(1).unwrap_or_default();
     part.split(',').next().unwrap_or_default()
-}
-
-/// The body of a GET; an error unless the status is 200.
-fn get(address: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    match answer.split_once("\r\n\r\n") {
-        Some((head, body)) if head.contains(" 200 ") => Ok(body.to_owned()),
-        _ => bail!("{path} answers no 200"),
-    }
 }

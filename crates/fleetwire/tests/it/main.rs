@@ -13,4 +13,5 @@ mod command_line;
 mod embedded;
 mod faults;
 mod logins;
+mod loss;
 mod support;
