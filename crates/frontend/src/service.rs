@@ -141,7 +141,7 @@ fn hand_over(
 ) {
     let (reply, answer) = oneshot::channel();
     let Downlink { client_id, topic, payload } = downlink;
-    let message = mqtt::Downlink { topic: topic.into(), payload, qos: QoS::AtLeastOnce };
+    let message = mqtt::Downlink::new(topic, payload, QoS::AtLeastOnce);
     sessions.deliver(&client_id, message, reply);
     if pending.try_send(answer).is_err() {
         outcomes.increment("not_followed");

@@ -21,6 +21,6 @@ pub use access::{Authenticator, ClientCertificate, Grant, Peer, Refusal, Transpo
 pub use ingest::{Ingest, Publish, SessionFacts};
 pub use observer::{Event, NotAdmitted, Observer};
 pub use receipt::{FailureReason, Outcome, Receipt};
-pub use server::{DeliveryOutcome, Parts, Server, Sessions, Settings};
+pub use server::{DeliveryOutcome, Message, Parts, Published, RetainLimits, Server, Sessions, Settings};
 pub use session::{Downlink, End, Limits};
 pub use topic::TopicFilter;

@@ -45,8 +45,20 @@ pub enum Event<'a> {
     PublishFailed(&'a SessionFacts, FailureReason),
     /// Ingest had no room; the session is not read until it has.
     IngestFull(&'a SessionFacts),
-    /// A session ended.
+    /// A connection with a session ended.
     Disconnected(&'a SessionFacts, End),
+    /// The client went away, and its session is kept for a while.
+    Kept(&'a SessionFacts),
+    /// The client went away and its session should be kept, but there is no room.
+    NotKept(&'a SessionFacts),
+    /// A session that was kept is over: its time, its server or its client ended it.
+    KeptOver(&'a SessionFacts),
+    /// A session goes on with this new connection.
+    Resumed(&'a SessionFacts),
+    /// A client publishes faster than it may, and is not read for a moment.
+    Throttled(&'a SessionFacts),
+    /// A session did not get a message that it is subscribed to, because too much waits for it.
+    MessageDropped(&'a SessionFacts),
 }
 
 /// Why a connection ended before it became a session.

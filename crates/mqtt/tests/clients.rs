@@ -165,5 +165,5 @@ async fn a_downlink_reaches_a_subscribed_client_and_reports_its_acknowledgement(
 }
 
 fn downlink(topic: &'static str) -> Downlink {
-    Downlink { topic: topic.into(), payload: "on".into(), qos: QoS::AtLeastOnce }
+    Downlink::new(topic, "on", QoS::AtLeastOnce)
 }

@@ -230,6 +230,7 @@ impl World {
         let limits = Limits { max_in_flight: 6, ..Limits::default() };
         let observer: Arc<dyn Observer> = Arc::new(());
         let session = admit(frame, visitor, &limits, (&Door, &observer), &mut out).unwrap();
+        let session = session.begin(None, &mut out);
         out.clear();
         Self { session, level, out, open: Vec::new(), expected: VecDeque::new(), next_id: 0 }
     }
@@ -282,7 +283,7 @@ impl World {
                     self.expected.push_back(Expected { id, qos, stored: Some(false) });
                 }
             }
-            Step::Answered { .. } => panic!("no downlink was sent"),
+            Step::Answered { .. } | Step::Subscribed(_) => panic!("no downlink was sent"),
         }
         true
     }

@@ -31,7 +31,7 @@ async fn subscribe(wire: &mut Wire, level: Level, filter: &str) -> Vec<u8> {
 
 fn ask(house: &House, topic: &'static str, qos: QoS) -> oneshot::Receiver<DeliveryOutcome> {
     let (reply, outcome) = oneshot::channel();
-    house.sessions.deliver(ID, Downlink { topic: topic.into(), payload: "on".into(), qos }, reply);
+    house.sessions.deliver(ID, Downlink::new(topic, "on", qos), reply);
     outcome
 }
 
@@ -289,7 +289,7 @@ async fn a_drain_waits_for_publishes_in_flight_and_says_goodbye() {
         receipt.complete(Outcome::Stored);
         assert_eq!(wire.packet().await, (0x40, vec![0, 1]));
         let (first, body) = wire.packet().await;
-        assert_eq!((first, body[0]), (0xE0, 0x8B));
+        assert_eq!((first, body[0]), (0xE0, 0x9C));
         wire.closed().await;
         house
     };

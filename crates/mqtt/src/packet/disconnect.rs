@@ -1,6 +1,7 @@
 //! DISCONNECT, in both directions.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use bytestring::ByteString;
 
 use super::{
     Level, PacketError, Properties, Property, Reason, properties::Allowed, reader::Reader, reason, writer,
@@ -38,12 +39,26 @@ impl Disconnect {
         Self { reason: reason as u8, properties: Vec::from_iter(properties).into() }
     }
 
+    /// Names the server that the client should use instead.
+    #[must_use]
+    pub fn refer(mut self, server: &ByteString) -> Self {
+        let all = self.properties.iter().cloned().chain([Property::ServerReference(server.clone())]);
+        self.properties = all.collect::<Vec<_>>().into();
+        self
+    }
+
     /// The session expiry interval, seconds.
     pub fn session_expiry(&self) -> Option<u32> {
         self.properties.find(|property| match property {
             Property::SessionExpiry(seconds) => Some(*seconds),
             _ => None,
         })
+    }
+
+    /// Bytes of the whole packet in MQTT 5.
+    pub fn size(&self) -> usize {
+        let remaining = 1 + self.properties.size();
+        1 + writer::variable_size(remaining) + remaining
     }
 
     /// Writes the whole packet.

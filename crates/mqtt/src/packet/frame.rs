@@ -38,6 +38,13 @@ impl Frame {
         Ok(Some(Self { first, body: input.split_to(body).freeze(), padded }))
     }
 
+    /// First byte and size of the packet at the start of `input`, which may not all have come yet; `None` if
+    /// even its size has not, or never will.
+    pub fn peek(input: &[u8]) -> Option<(u8, usize)> {
+        let header = Header::peek(input).ok()??;
+        Some((header.first, header.len + header.body))
+    }
+
     /// Bytes that this packet took on the wire, give or take its length field.
     pub fn size(&self) -> usize {
         self.body.len() + 2

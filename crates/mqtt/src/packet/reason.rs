@@ -30,6 +30,7 @@ pub enum Reason {
     QuotaExceeded = 0x97,
     AdministrativeAction = 0x98,
     PayloadFormatInvalid = 0x99,
+    UseAnotherServer = 0x9C,
     SharedSubscriptionsNotSupported = 0x9E,
     SubscriptionIdentifiersNotSupported = 0xA1,
 }

@@ -210,7 +210,7 @@ fn answers_have_the_bytes_of_the_specification() {
     assert_eq!(encoded(|out| failed.encode(out, five)), &b"\x40\x03\0\x0a\x97"[..]);
     let words = failed.because("no");
     assert_eq!(encoded(|out| words.encode(out, five)), &b"\x40\x09\0\x0a\x97\x05\x1f\0\x02no"[..]);
-    let connack = ConnAck { code: 0, properties: Properties::default() };
+    let connack = ConnAck { session_present: false, code: 0, properties: Properties::default() };
     assert_eq!(encoded(|out| connack.encode(out, three)), &b"\x20\x02\0\0"[..]);
     assert_eq!(encoded(|out| connack.encode(out, five)), &b"\x20\x03\0\0\0"[..]);
     let suback = SubAck { packet_id: 1, codes: vec![1, 0x80] };

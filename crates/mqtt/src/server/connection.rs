@@ -9,14 +9,16 @@ use std::{
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, Sleep, sleep_until, timeout},
+    time::{Instant, Sleep, sleep_until},
 };
 use tracing::debug;
 
 use super::{
     Core,
     handshake::shake_hands,
-    mailbox::{Closing, DeliveryOutcome, Mailbox, Reply, tell},
+    hub::Listener,
+    mailbox::{Closing, DeliveryOutcome, Mailbox, Reply, given_up, tell},
+    parked::{self, Parked},
     sessions::Place,
     socket::{self, Turn},
 };
@@ -24,34 +26,35 @@ use crate::{
     access::{Authenticator, Peer},
     ingest::{Ingest, Publish},
     observer::Event,
-    packet::Frame,
-    receipt::{FailureReason, Receipt},
-    session::{End, Sent, Session, Step},
+    packet::{self, Frame},
+    receipt::Receipt,
+    session::{Admission, End, Sent, Session, Step, Subscribed},
 };
 
 /// Bytes of unwritten answers at which a client is not read any more.
 const MAX_OUTPUT: usize = 64 * 1024;
 /// How long the last packets of a connection may take to be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long ingest may take to find room for a will.
-const WILL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of input up to which a client that has to wait is read on.
+const LOOK_AHEAD: usize = 4 * 1024;
 /// When nothing has a deadline, the timer looks again after this.
 const FAR: Duration = Duration::from_hours(1);
 
-/// Serves one stream from its first byte to its last.
+/// What is left of a session once its connection is closed: a will that has to find room, or all of it.
+pub(super) type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Serves one stream from its first byte to its last; hands out what is left of the session.
 ///
 /// The parts that an idle connection is past, or not yet at, are boxed: they cost nothing while it is idle.
-pub(super) async fn serve<S, A, I>(stream: S, peer: Peer, core: &Core<A, I>)
+pub(super) async fn serve<S, A, I>(stream: S, peer: Peer, core: &Core<A, I>) -> Option<Waiting<'_>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Authenticator,
     I: Ingest,
 {
-    let Some(mut connection) = Box::pin(open(stream, peer, core)).await else {
-        return;
-    };
+    let mut connection = Box::pin(open(stream, peer, core)).await?;
     let end = connection.run().await;
-    Box::pin(connection.end(end)).await;
+    Box::pin(connection.end(end)).await
 }
 
 /// From the first byte to a session, or to a refusal.
@@ -62,15 +65,60 @@ where
     I: Ingest,
 {
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-    match shake_hands(&mut stream, &peer, core, &mut input, &mut output).await {
-        Ok(session) => Some(Box::new(Connection::new(stream, session, core, input, output))),
+    let admission = match shake_hands(&mut stream, &peer, core, &mut input, &mut output).await {
+        Ok(admission) => admission,
         Err(cause) => {
             debug!(peer = %peer.address, code = cause.code(), "not admitted");
             core.parts.observer.on(Event::NotAdmitted(cause));
             socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
+            return None;
+        }
+    };
+    let entered = enter(admission, core, &mut output).await;
+    Some(Box::new(Connection::new(stream, entered, core, input, output)))
+}
+
+/// A session with its place among the sessions.
+struct Entered {
+    session: Session,
+    mailbox: Arc<Mailbox>,
+    listener: Option<Arc<Listener>>,
+    place: Place,
+}
+
+/// Enters a client among the sessions, which ends an older connection of it, and begins its session.
+async fn enter<A, I>(admission: Admission, core: &Core<A, I>, output: &mut BytesMut) -> Entered {
+    let grant = admission.grant();
+    let (capacity, keeps) = (core.settings.max_inbox.max(grant.max_queued), grant.max_queued > 0);
+    let listens = grant.listens;
+    let mailbox = Mailbox::new(admission.answers().clone(), capacity, keeps);
+    let (place, older) = core.sessions.enter(admission.client_id(), &mailbox);
+    let inherited = match older {
+        Some(older) if admission.resumes() => parked::claim(&older, &mailbox).await,
+        Some(older) => {
+            older.close(Closing::Now(End::TakenOver));
             None
         }
+        None => None,
+    };
+    let (kept, listener) = inherited.map_or((None, None), |i| (Some(*i.kept), i.listener));
+    let session = admission.begin(kept, output);
+    if session.was_resumed() {
+        core.parts.observer.on(Event::Resumed(session.facts()));
     }
+    let hub = &core.sessions.hub;
+    let listener = match listener {
+        Some(listener) if listens && session.was_resumed() => {
+            hub.subscribe(&listener, session.subscriptions());
+            Some(listener)
+        }
+        Some(other) => {
+            hub.leave(&other);
+            listens.then(|| hub.enter(&session.facts().client_id, &mailbox))
+        }
+        None => listens.then(|| hub.enter(&session.facts().client_id, &mailbox)),
+    };
+    Entered { session, mailbox, listener, place }
 }
 
 /// A connection whose client is let in.
@@ -79,6 +127,7 @@ struct Connection<'a, S, A, I> {
     core: &'a Core<A, I>,
     session: Session,
     mailbox: Arc<Mailbox>,
+    listener: Option<Arc<Listener>>,
     place: Place,
     input: BytesMut,
     output: BytesMut,
@@ -86,10 +135,17 @@ struct Connection<'a, S, A, I> {
     output_since: Option<Instant>,
     /// A publish that ingest gave back.
     held: Option<(Publish, Receipt)>,
-    /// Downlinks that wait for their PUBACK.
+    /// Downlinks that wait for their last answer.
     waiting: Vec<(u16, Reply)>,
-    /// Whether the socket was read in the last turn.
-    reading: bool,
+    /// Until when nothing more is taken from a client that publishes too fast.
+    pause: Option<Instant>,
+    /// Bytes of the input that were looked through for PINGREQs, and PINGREQs that were answered there.
+    looked_ahead: usize,
+    pings_ahead: usize,
+    /// Whether the client has said everything that it will say.
+    heard_all: bool,
+    /// Whether the client was served in the last turn, so that its silence is its own.
+    served: bool,
     draining: bool,
     /// Both times of the last socket read.
     read_at: Instant,
@@ -102,10 +158,8 @@ where
     A: Authenticator,
     I: Ingest,
 {
-    /// Enters the client among the sessions, which ends an older connection of it.
-    fn new(stream: S, session: Session, core: &'a Core<A, I>, input: BytesMut, output: BytesMut) -> Self {
-        let mailbox = Mailbox::new(session.answers().clone());
-        let place = core.sessions.enter(&session.facts().client_id, &mailbox);
+    fn new(stream: S, entered: Entered, core: &'a Core<A, I>, input: BytesMut, output: BytesMut) -> Self {
+        let Entered { session, mailbox, listener, place } = entered;
         // A drain that began before this entry did not see it.
         if core.stop.is_cancelled() {
             mailbox.close(Closing::Drain);
@@ -115,13 +169,18 @@ where
             stream,
             core,
             mailbox,
+            listener,
             place,
             input,
             output,
             output_since: None,
             held: None,
             waiting: Vec::new(),
-            reading: true,
+            pause: None,
+            looked_ahead: 0,
+            pings_ahead: 0,
+            heard_all: false,
+            served: true,
             draining: false,
             read_at: Instant::now(),
             read_at_ms: session.facts().connected_at_ms,
@@ -129,23 +188,31 @@ where
         }
     }
 
-    /// Leaves the sessions, answers who still waits, says goodbye, and publishes the will.
-    async fn end(self, end: End) {
-        let Self { mut stream, core, mut session, place, mut output, waiting, held, .. } = self;
-        drop((place, held));
-        core.parts.observer.on(Event::Disconnected(session.facts(), end));
+    /// Answers who still waits, says goodbye, and parks the session, which may go on elsewhere meanwhile.
+    async fn end(self, end: End) -> Option<Waiting<'a>> {
+        let Self { mut stream, core, session, mailbox, listener, place, mut output, waiting, held, .. } =
+            self;
+        drop(held);
         let facts = session.facts();
+        core.parts.observer.on(Event::Disconnected(facts, end));
         debug!(session = %facts.session_id, client = %facts.client_id, code = end.code(), "session ended");
         for (_, reply) in waiting {
             tell(reply, DeliveryOutcome::Unacknowledged);
         }
-        let will = session.finish(end, (core.parts.unix_ms)(), &mut output);
-        if !matches!(end, End::PeerGone | End::WriteTimeout) {
-            socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
-        }
-        drop(stream);
-        if let Some((publish, receipt)) = will {
-            publish_will(core, &session, publish, receipt).await;
+        session.say_goodbye(end, core.settings.server_reference.as_ref(), &mut output);
+        let parked = Parked::new(core, session.park(end), mailbox, listener, place);
+        let mut waiting: Waiting<'a> = Box::pin(parked.wait());
+        let mut closing = pin!(async {
+            if !matches!(end, End::PeerGone | End::WriteTimeout) {
+                socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
+            }
+        });
+        tokio::select! {
+            () = closing.as_mut() => Some(waiting),
+            () = waiting.as_mut() => {
+                closing.await;
+                None
+            }
         }
     }
 
@@ -165,22 +232,17 @@ where
     fn advance(&mut self) -> Result<(), End> {
         match self.mailbox.closing() {
             Some(Closing::Now(end)) => return Err(end),
+            Some(Closing::Claimed) => return Err(End::TakenOver),
             Some(Closing::Drain) => self.draining = true,
             None => {}
+        }
+        if self.pause.is_some_and(|until| Instant::now() >= until) {
+            self.pause = None;
         }
         if let Some((publish, receipt)) = self.held.take() {
             self.offer(publish, receipt);
         }
-        loop {
-            self.session.settle(&mut self.output)?;
-            if !self.may_read() {
-                break;
-            }
-            let limit = self.session.limits().max_packet_size;
-            let frame = Frame::next(&mut self.input, limit).map_err(End::Malformed)?;
-            let Some(frame) = frame else { break };
-            self.receive(frame)?;
-        }
+        self.take_packets()?;
         self.send_downlinks();
         if self.draining && self.session.in_flight() == 0 && self.output.is_empty() {
             return Err(End::ShuttingDown);
@@ -188,21 +250,92 @@ where
         Ok(())
     }
 
-    fn may_read(&self) -> bool {
-        !self.draining
-            && self.held.is_none()
+    /// Takes packets from the input as long as there is room for what they ask.
+    fn take_packets(&mut self) -> Result<(), End> {
+        loop {
+            self.session.settle(&mut self.output)?;
+            if !self.serves() || self.output.len() >= MAX_OUTPUT {
+                break;
+            }
+            let limit = self.session.limits().max_packet_size;
+            let before = self.input.len();
+            match Frame::next(&mut self.input, limit).map_err(End::Malformed)? {
+                Some(frame) => {
+                    self.looked_ahead = self.looked_ahead.saturating_sub(before - self.input.len());
+                    self.receive(frame)?;
+                }
+                None if self.heard_all => return Err(End::PeerGone),
+                None => break,
+            }
+        }
+        self.look_ahead();
+        Ok(())
+    }
+
+    /// Whether the client's next packet may be taken, as far as the client itself does not stand in the way.
+    fn serves(&self) -> bool {
+        !self.draining && self.held.is_none() && self.pause.is_none() && self.session.wants_packets()
+    }
+
+    /// Whether the socket is to be read. A client that is not served is read a little further, so that its
+    /// PINGREQs are seen.
+    fn reads(&self) -> bool {
+        !self.heard_all
             && self.output.len() < MAX_OUTPUT
-            && self.session.wants_packets()
+            && (self.serves() || !self.draining && self.input.len() < LOOK_AHEAD)
+    }
+
+    /// Answers PINGREQs that stand behind publishes which have to wait, so that the client does not take this
+    /// server for dead.
+    fn look_ahead(&mut self) {
+        while !self.serves()
+            && self.output.len() < MAX_OUTPUT
+            && let Some(rest) = self.input.get(self.looked_ahead..)
+            && let Some((first, size)) = Frame::peek(rest)
+            && size <= rest.len()
+        {
+            if (first, size) == (0xC0, 2) {
+                packet::write_pingresp(&mut self.output);
+                self.pings_ahead += 1;
+            }
+            self.looked_ahead += size;
+        }
     }
 
     fn receive(&mut self, frame: Frame) -> Result<(), End> {
         let now = self.read_at.into_std();
+        if self.pings_ahead > 0 && (frame.first, frame.body.len()) == (0xC0, 0) {
+            self.pings_ahead -= 1;
+            self.session.excuse_silence(now);
+            return Ok(());
+        }
+        let is_publish = frame.kind() == 3;
         match self.session.receive(frame, now, self.read_at_ms, &mut self.output)? {
             Step::Nothing => {}
             Step::Offer(publish, receipt) => self.offer(publish, receipt),
             Step::Answered { packet_id, reason } => self.answered(packet_id, reason),
+            Step::Subscribed(granted) => self.subscribed(&granted),
+        }
+        if is_publish {
+            self.pause = self.session.pause(now).map(Instant::from_std);
+            if self.pause.is_some() {
+                self.core.parts.observer.on(Event::Throttled(self.session.facts()));
+            }
         }
         Ok(())
+    }
+
+    /// Lets a session that listens listen to what it is subscribed to now, and sends it what is retained.
+    fn subscribed(&self, granted: &[(Subscribed, bool)]) {
+        let Some(listener) = &self.listener else { return };
+        let (hub, facts) = (&self.core.sessions.hub, self.session.facts());
+        hub.subscribe(listener, self.session.subscriptions());
+        for (subscribed, existed) in granted {
+            if subscribed.wants_retained(*existed) {
+                let dropped = hub.send_retained(&self.mailbox, subscribed, self.read_at.into_std());
+                (0..dropped).for_each(|_| self.core.parts.observer.on(Event::MessageDropped(facts)));
+            }
+        }
     }
 
     fn offer(&mut self, publish: Publish, receipt: Receipt) {
@@ -230,25 +363,28 @@ where
                 break;
             };
             // Whoever asked has given up, so it must not arrive any more.
-            if reply.is_closed() {
+            if given_up(&reply) {
                 continue;
             }
-            match self.session.deliver(&downlink, &mut self.output) {
-                Sent::AwaitsAnswer(packet_id) => self.waiting.push((packet_id, reply)),
+            let now = Instant::now().into_std();
+            match self.session.deliver(&downlink, now, &mut self.output) {
+                Sent::AwaitsAnswer(packet_id) if reply.is_some() => self.waiting.push((packet_id, reply)),
+                Sent::AwaitsAnswer(_) => {}
                 Sent::Unacknowledged => tell(reply, DeliveryOutcome::Sent),
                 Sent::NotSubscribed => tell(reply, DeliveryOutcome::NotSubscribed),
                 Sent::TooLarge => tell(reply, DeliveryOutcome::TooLarge),
+                Sent::Expired => tell(reply, DeliveryOutcome::Expired),
             }
         }
     }
 
     /// Waits until something can move: the socket, an answer, the mailbox, ingest, or time.
     async fn wait(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), End> {
-        let reading = self.may_read();
-        if reading && !self.reading {
+        let (serves, reads) = (self.serves(), self.reads());
+        if serves && !self.served {
             self.session.excuse_silence(Instant::now().into_std());
         }
-        self.reading = reading;
+        self.served = serves;
         self.output_since = match self.output_since {
             _ if self.output.is_empty() => None,
             None => Some(Instant::now()),
@@ -261,7 +397,7 @@ where
         tokio::select! {
             biased;
             () = self.session.answers().rung() => Ok(()),
-            moved = socket::turn(&mut self.stream, &mut self.input, &mut self.output, reading) => {
+            moved = socket::turn(&mut self.stream, &mut self.input, &mut self.output, reads) => {
                 match moved {
                     Ok(Turn::Read) => {
                         self.read_at = Instant::now();
@@ -269,6 +405,11 @@ where
                         Ok(())
                     }
                     Ok(Turn::Wrote) => Ok(()),
+                    // What it sent before is still taken, as soon as there is room.
+                    Ok(Turn::End) if !serves => {
+                        self.heard_all = true;
+                        Ok(())
+                    }
                     Ok(Turn::End) | Err(_) => Err(End::PeerGone),
                 }
             }
@@ -281,11 +422,11 @@ where
         }
     }
 
-    /// When time itself may end the connection.
+    /// When time itself may change something.
     fn due(&self) -> Instant {
-        let silence = self.reading.then(|| Instant::from_std(self.session.deadline()));
+        let silence = self.served.then(|| Instant::from_std(self.session.deadline()));
         let write = self.output_since.map(|since| since + self.core.settings.write_timeout);
-        let due = [silence, write].into_iter().flatten().min();
+        let due = [silence, write, self.pause].into_iter().flatten().min();
         due.unwrap_or_else(|| Instant::now() + FAR)
     }
 
@@ -293,31 +434,11 @@ where
         if self.output_since.is_some_and(|since| now >= since + self.core.settings.write_timeout) {
             return Err(End::WriteTimeout);
         }
-        // A client that this server does not read cannot be blamed for its silence.
-        if self.reading && now.into_std() >= self.session.deadline() {
+        // A client that this server does not serve cannot be blamed for its silence; one that does not read what
+        // it is sent can.
+        if self.served && now.into_std() >= self.session.deadline() {
             return Err(End::KeepAlive);
         }
         Ok(())
-    }
-}
-
-/// Finds room for a will. Its receipt answers nobody: a will that is not stored is only counted.
-async fn publish_will<A: Authenticator, I: Ingest>(
-    core: &Core<A, I>,
-    session: &Session,
-    publish: Publish,
-    receipt: Receipt,
-) {
-    let place = async {
-        let mut next = Some((publish, receipt));
-        while let Some((publish, receipt)) = next.take() {
-            next = core.parts.ingest.offer(session.facts(), publish, receipt).err();
-            if next.is_some() {
-                core.parts.ingest.room().await;
-            }
-        }
-    };
-    if timeout(WILL_TIMEOUT, place).await.is_err() {
-        core.parts.observer.on(Event::PublishFailed(session.facts(), FailureReason::NotStored));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     ingest::Ingest,
     observer::NotAdmitted,
     packet::Frame,
-    session::{Session, Visitor, admit},
+    session::{Admission, Visitor, admit},
 };
 
 /// Reads the first packet and judges it. What follows it stays in `input`; the CONNACK is left in `output`.
@@ -27,7 +27,7 @@ pub(super) async fn shake_hands<S, A, I>(
     core: &Core<A, I>,
     input: &mut BytesMut,
     output: &mut BytesMut,
-) -> Result<Session, NotAdmitted>
+) -> Result<Admission, NotAdmitted>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     A: Authenticator,

@@ -1,4 +1,4 @@
-//! What others want from a connection's task: downlinks to send, or its end.
+//! What others want from a connection's task: downlinks to send, its session, or its end.
 
 use std::{
     collections::VecDeque,
@@ -7,9 +7,11 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use super::hub::Listener;
 use crate::{
+    packet::QoS,
     receipt::Answers,
-    session::{Downlink, End},
+    session::{Downlink, End, Kept},
 };
 
 /// What became of a downlink.
@@ -21,7 +23,7 @@ pub enum DeliveryOutcome {
     Sent,
     /// The client answered with this MQTT 5 reason code.
     Rejected(u8),
-    /// The client has no session here. Nothing was sent.
+    /// The client has no connection here. Nothing was sent.
     NotConnected,
     /// The client has no subscription for the topic. Nothing was sent.
     NotSubscribed,
@@ -29,6 +31,8 @@ pub enum DeliveryOutcome {
     Busy,
     /// Larger than the client takes. Nothing was sent.
     TooLarge,
+    /// Its time was over before it could be sent.
+    Expired,
     /// It was written, and the connection ended without an acknowledgement.
     Unacknowledged,
 }
@@ -44,17 +48,25 @@ impl DeliveryOutcome {
             Self::NotSubscribed => "not_subscribed",
             Self::Busy => "busy",
             Self::TooLarge => "too_large",
+            Self::Expired => "expired",
             Self::Unacknowledged => "unacknowledged",
         }
     }
 }
 
-/// Where the outcome of a downlink goes.
-pub(super) type Reply = oneshot::Sender<DeliveryOutcome>;
+/// Where the outcome of a downlink goes, if anyone wants to know.
+pub(super) type Reply = Option<oneshot::Sender<DeliveryOutcome>>;
 
 /// Tells the outcome; the asker may have gone, which is its own affair.
 pub(super) fn tell(reply: Reply, outcome: DeliveryOutcome) {
-    let _ = reply.send(outcome);
+    if let Some(reply) = reply {
+        let _ = reply.send(outcome);
+    }
+}
+
+/// Whether whoever asked for a downlink has given up.
+pub(super) fn given_up(reply: &Reply) -> bool {
+    reply.as_ref().is_some_and(oneshot::Sender::is_closed)
 }
 
 /// How a connection is to end.
@@ -64,12 +76,34 @@ pub(super) enum Closing {
     Drain,
     /// At once.
     Now(End),
+    /// At once, and its session goes on with the newer connection that has claimed it.
+    Claimed,
+}
+
+/// A newer connection's claim on the session.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// Mailbox of the newer connection.
+    pub(super) to: Arc<Mailbox>,
+    /// Where the session is waited for.
+    pub(super) heir: oneshot::Sender<Inherited>,
+}
+
+/// A session on its way from one connection to the next.
+#[derive(Debug)]
+pub(super) struct Inherited {
+    pub(super) kept: Box<Kept>,
+    pub(super) listener: Option<Arc<Listener>>,
 }
 
 /// One connection's mailbox. A push rings the same bell as an answered publish.
 #[derive(Debug)]
 pub(super) struct Mailbox {
     answers: Arc<Answers>,
+    /// Downlinks that may wait.
+    capacity: usize,
+    /// Whether downlinks may wait while the client is away.
+    keeps: bool,
     inner: Mutex<Inner>,
 }
 
@@ -77,21 +111,25 @@ pub(super) struct Mailbox {
 struct Inner {
     downlinks: VecDeque<(Downlink, Reply)>,
     closing: Option<Closing>,
+    claim: Option<Box<Claim>>,
+    /// The client has no connection.
+    away: bool,
     /// The task has gone: nothing may be left here.
     shut: bool,
 }
 
 impl Mailbox {
-    pub(super) fn new(answers: Arc<Answers>) -> Arc<Self> {
-        Arc::new(Self { answers, inner: Mutex::default() })
+    pub(super) fn new(answers: Arc<Answers>, capacity: usize, keeps: bool) -> Arc<Self> {
+        Arc::new(Self { answers, capacity, keeps, inner: Mutex::default() })
     }
 
-    /// Queues a downlink, at most `most`.
-    pub(super) fn push(&self, downlink: Downlink, reply: Reply, most: usize) {
+    /// Queues a downlink, or tells at once why not.
+    pub(super) fn push(&self, downlink: Downlink, reply: Reply) {
         let mut inner = self.lock();
-        let refusal = if inner.shut || inner.closing.is_some() {
+        let gone = inner.shut || !self.keeps && (inner.away || inner.closing.is_some());
+        let refusal = if gone || inner.away && downlink.qos == QoS::AtMostOnce {
             DeliveryOutcome::NotConnected
-        } else if inner.downlinks.len() >= most {
+        } else if inner.downlinks.len() >= self.capacity {
             DeliveryOutcome::Busy
         } else {
             inner.downlinks.push_back((downlink, reply));
@@ -102,11 +140,37 @@ impl Mailbox {
         tell(reply, refusal);
     }
 
+    /// Queues a message for which nobody waits; `false` if it was dropped although the client wants it.
+    pub(super) fn offer(&self, downlink: Downlink) -> bool {
+        let mut inner = self.lock();
+        if inner.shut || inner.away && downlink.qos == QoS::AtMostOnce {
+            return true;
+        }
+        if inner.downlinks.len() >= self.capacity {
+            return false;
+        }
+        inner.downlinks.push_back((downlink, None));
+        drop(inner);
+        self.answers.ring();
+        true
+    }
+
     /// Asks the connection to end. An end at once is never taken back.
     pub(super) fn close(&self, closing: Closing) {
         let mut inner = self.lock();
-        if !matches!(inner.closing, Some(Closing::Now(_))) {
+        if matches!(inner.closing, None | Some(Closing::Drain)) {
             inner.closing = Some(closing);
+        }
+        drop(inner);
+        self.answers.ring();
+    }
+
+    /// Asks for the session. If it is not kept, the claim is dropped.
+    pub(super) fn claim(&self, claim: Claim) {
+        let mut inner = self.lock();
+        if !inner.shut && matches!(inner.closing, None | Some(Closing::Drain)) {
+            inner.closing = Some(Closing::Claimed);
+            inner.claim = Some(Box::new(claim));
         }
         drop(inner);
         self.answers.ring();
@@ -116,23 +180,58 @@ impl Mailbox {
         self.lock().closing
     }
 
+    pub(super) fn take_claim(&self) -> Option<Box<Claim>> {
+        self.lock().claim.take()
+    }
+
+    pub(super) fn is_away(&self) -> bool {
+        let inner = self.lock();
+        inner.away || inner.shut
+    }
+
+    /// The client has no connection any more, and its session is kept.
+    pub(super) fn go_away(&self) {
+        let mut inner = self.lock();
+        inner.away = true;
+        if self.keeps {
+            return;
+        }
+        let left = std::mem::take(&mut inner.downlinks);
+        drop(inner);
+        refuse(left);
+    }
+
     pub(super) fn next(&self) -> Option<(Downlink, Reply)> {
         self.lock().downlinks.pop_front()
+    }
+
+    /// Moves what waits here into the mailbox of the client's next connection, before what waits there.
+    pub(super) fn move_to(&self, other: &Self) {
+        let mut left = std::mem::take(&mut self.lock().downlinks);
+        let mut inner = other.lock();
+        left.append(&mut inner.downlinks);
+        inner.downlinks = left;
+        drop(inner);
+        other.answers.ring();
     }
 
     /// Takes nothing more, and answers what is left.
     pub(super) fn shut(&self) {
         let mut inner = self.lock();
         inner.shut = true;
-        let left = std::mem::take(&mut inner.downlinks);
-        drop(inner);
-        for (_, reply) in left {
-            tell(reply, DeliveryOutcome::NotConnected);
-        }
+        let (left, claim) = (std::mem::take(&mut inner.downlinks), inner.claim.take());
+        drop((inner, claim));
+        refuse(left);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing here can be left half done, so a panic elsewhere does not matter.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refuse(left: VecDeque<(Downlink, Reply)>) {
+    for (_, reply) in left {
+        tell(reply, DeliveryOutcome::NotConnected);
     }
 }

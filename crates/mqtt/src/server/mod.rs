@@ -5,11 +5,15 @@
 
 mod connection;
 mod handshake;
+mod hub;
 mod mailbox;
+mod parked;
+mod retained;
 mod sessions;
 mod settings;
 mod socket;
 
+pub use hub::{Message, Published, RetainLimits};
 pub use mailbox::DeliveryOutcome;
 pub use sessions::Sessions;
 pub use settings::Settings;
@@ -72,7 +76,7 @@ impl<A: Authenticator, I: Ingest> Server<A, I> {
         socket.set_reuseaddr(true)?;
         socket.bind(settings.listen)?;
         let listener = socket.listen(BACKLOG)?;
-        let sessions = Sessions::new(settings.max_inbox);
+        let sessions = Sessions::new(&settings);
         Ok(Self { listener, settings, parts, sessions })
     }
 
@@ -99,9 +103,12 @@ impl<A: Authenticator, I: Ingest> Server<A, I> {
             () = accept(&listener, &core, &tasks) => {}
         }
         drop(listener);
-        sessions.close_all(Closing::Drain);
         tasks.close();
-        if timeout(grace, tasks.wait()).await.is_err() {
+        let drained = async {
+            sessions.drain(grace / 2).await;
+            tasks.wait().await;
+        };
+        if timeout(grace, drained).await.is_err() {
             warn!(connections = tasks.len(), "publishes still in flight after the grace period");
             sessions.close_all(Closing::Now(crate::End::ShuttingDown));
             tasks.wait().await;
@@ -144,9 +151,12 @@ async fn serve<A: Authenticator, I: Ingest>(
         debug!(%peer, %err, "cannot turn Nagle's algorithm off");
     }
     core.parts.observer.on(Event::Opened);
-    connection::serve(stream, Peer::tcp(peer), &core).await;
+    let parked = connection::serve(stream, Peer::tcp(peer), &core).await;
     core.parts.observer.on(Event::Closed);
     drop(place);
+    if let Some(parked) = parked {
+        parked.await;
+    }
 }
 
 impl<A, I> fmt::Debug for Server<A, I> {

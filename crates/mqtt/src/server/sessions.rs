@@ -1,48 +1,84 @@
-//! Who is connected: client id to mailbox, with takeover by the newer connection.
+//! Who is connected, or away with a session that is kept: client id to mailbox, with takeover by the newer
+//! connection.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use dashmap::DashMap;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::{Instant, sleep},
+};
 
-use super::mailbox::{Closing, DeliveryOutcome, Mailbox, Reply, tell};
+use super::{
+    Settings,
+    hub::{Hub, Message, Published},
+    mailbox::{Closing, DeliveryOutcome, Mailbox, tell},
+};
 use crate::session::{Downlink, End};
+
+/// A drain asks this many parts of the sessions to go, one after the other.
+const DRAIN_STEPS: u32 = 100;
 
 /// The sessions of a server. Clones share.
 #[derive(Clone)]
 pub struct Sessions {
     map: Arc<DashMap<CompactString, Arc<Mailbox>>>,
-    max_inbox: usize,
+    pub(super) hub: Arc<Hub>,
+    /// Places for sessions whose clients are away.
+    away: Arc<Semaphore>,
+    max_away: usize,
 }
 
 impl Sessions {
-    pub(super) fn new(max_inbox: usize) -> Self {
-        Self { map: Arc::default(), max_inbox }
+    pub(super) fn new(settings: &Settings) -> Self {
+        let max_away = settings.max_away_sessions.min(Semaphore::MAX_PERMITS);
+        Self {
+            map: Arc::default(),
+            hub: Arc::new(Hub::new(settings.retained)),
+            away: Arc::new(Semaphore::new(max_away)),
+            max_away,
+        }
     }
 
     /// Connected sessions.
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.map.len().saturating_sub(self.away())
+    }
+
+    /// Sessions that are kept for clients without a connection.
+    pub fn away(&self) -> usize {
+        self.max_away - self.away.available_permits()
     }
 
     /// Whether nobody is connected.
     pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
+        self.len() == 0
     }
 
-    /// Whether a client has a session here.
+    /// Whether a client is connected here.
     pub fn contains(&self, client_id: &str) -> bool {
-        self.map.contains_key(client_id)
+        self.get(client_id).is_some_and(|mailbox| !mailbox.is_away())
     }
 
     /// Sends a downlink to a client. Never blocks; the outcome comes through `reply`.
     ///
     /// A client that neither acknowledges nor goes away leaves `reply` open: the caller sets its own limit.
-    pub fn deliver(&self, client_id: &str, downlink: Downlink, reply: Reply) {
+    pub fn deliver(&self, client_id: &str, downlink: Downlink, reply: oneshot::Sender<DeliveryOutcome>) {
         match self.get(client_id) {
-            Some(mailbox) => mailbox.push(downlink, reply, self.max_inbox),
-            None => tell(reply, DeliveryOutcome::NotConnected),
+            Some(mailbox) => mailbox.push(downlink, Some(reply)),
+            None => tell(Some(reply), DeliveryOutcome::NotConnected),
         }
+    }
+
+    /// Whether any session listens to what others publish; if not, [`Self::publish`] only retains.
+    pub fn is_listened_to(&self) -> bool {
+        self.hub.is_listened_to()
+    }
+
+    /// Hands a message to all sessions that listen to its topic. Never blocks.
+    pub fn publish(&self, message: &Message) -> Published {
+        self.hub.publish(message, std::time::Instant::now())
     }
 
     /// Closes a client's session, for example because it has a newer one at another frontend; `false` if there
@@ -66,13 +102,33 @@ impl Sessions {
         }
     }
 
-    /// Enters a connection; an older one of the same client id is told to end.
-    pub(super) fn enter(&self, client_id: &CompactString, mailbox: &Arc<Mailbox>) -> Place {
-        let older = self.map.insert(client_id.clone(), mailbox.clone());
-        if let Some(older) = older {
-            older.close(Closing::Now(End::TakenOver));
+    /// Asks every session to go once nothing of it is in flight, spread over a time, so that not all clients
+    /// look for another server in the same moment.
+    pub(super) async fn drain(&self, spread: Duration) {
+        let all: Vec<Arc<Mailbox>> = self.map.iter().map(|entry| entry.value().clone()).collect();
+        let step = all.len().div_ceil(DRAIN_STEPS as usize).max(1);
+        let start = Instant::now();
+        for (number, part) in (1..).zip(all.chunks(step)) {
+            for mailbox in part {
+                mailbox.close(Closing::Drain);
+            }
+            if part.len() == step && step * number as usize != all.len() {
+                sleep((start + spread / DRAIN_STEPS * number).saturating_duration_since(Instant::now()))
+                    .await;
+            }
         }
-        Place { sessions: self.clone(), client_id: client_id.clone(), mailbox: mailbox.clone() }
+    }
+
+    /// Enters a connection; an older one of the same client id is handed out, to be ended by the caller.
+    pub(super) fn enter(&self, client_id: &str, mailbox: &Arc<Mailbox>) -> (Place, Option<Arc<Mailbox>>) {
+        let client_id = CompactString::new(client_id);
+        let older = self.map.insert(client_id.clone(), mailbox.clone());
+        (Place { sessions: self.clone(), client_id, mailbox: mailbox.clone() }, older)
+    }
+
+    /// A place for a session whose client went away; `None` if there are as many as may be.
+    pub(super) fn keep(&self) -> Option<OwnedSemaphorePermit> {
+        self.away.clone().try_acquire_owned().ok()
     }
 }
 

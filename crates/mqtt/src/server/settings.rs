@@ -5,6 +5,9 @@ use std::{
     time::Duration,
 };
 
+use bytestring::ByteString;
+
+use super::RetainLimits;
 use crate::session::Limits;
 
 /// Bounds and times of a listener. The defaults suit trackers.
@@ -22,8 +25,14 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// How long publishes in flight may take to be answered when the server stops.
     pub drain_grace: Duration,
+    /// What clients are told to use instead of this server when it shuts down.
+    pub server_reference: Option<ByteString>,
     /// Downlinks that may wait for one session.
     pub max_inbox: usize,
+    /// Sessions that may be kept for clients that are away; one more ends with its connection.
+    pub max_away_sessions: usize,
+    /// Bounds of what is retained for sessions that listen.
+    pub retained: RetainLimits,
     /// Bounds of each session.
     pub limits: Limits,
 }
@@ -37,7 +46,10 @@ impl Default for Settings {
             max_connect_size: 8 * 1024,
             write_timeout: Duration::from_secs(20),
             drain_grace: Duration::from_secs(20),
+            server_reference: None,
             max_inbox: 16,
+            max_away_sessions: 100_000,
+            retained: RetainLimits::default(),
             limits: Limits::default(),
         }
     }

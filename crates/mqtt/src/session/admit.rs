@@ -8,12 +8,13 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use compact_str::CompactString;
 
-use super::{Limits, Session, Watch, inbound::Inbound, outbound::Outbound};
+use super::{Kept, Limits, Session, Watch, inbound::Inbound, outbound::Outbound, pace::Pace};
 use crate::{
     access::{Authenticator, Grant, Peer},
     ingest::SessionFacts,
     observer::{NotAdmitted, Observer},
     packet::{ConnAck, Connect, Frame, Level, Packet, PacketError, Properties, Property, Reason},
+    receipt::Answers,
 };
 
 /// A connection that has sent its first packet.
@@ -29,32 +30,44 @@ pub struct Visitor {
     pub unix_ms: u64,
 }
 
-/// Judges a first packet. The CONNACK, of whatever kind, is appended to `out`.
+/// A client that is let in and has not heard of it yet.
+#[derive(Debug)]
+pub struct Admission {
+    connect: Box<Connect>,
+    grant: Grant,
+    visitor: Visitor,
+    limits: Limits,
+    observer: Watch,
+    inbound: Inbound,
+}
+
+/// Judges a first packet. A CONNACK that refuses is appended to `out`; one that does not is written by
+/// [`Admission::begin`].
 pub fn admit(
     frame: Frame,
     visitor: Visitor,
     limits: &Limits,
     gate: (&impl Authenticator, &Arc<dyn Observer>),
     out: &mut BytesMut,
-) -> Result<Session, NotAdmitted> {
+) -> Result<Admission, NotAdmitted> {
     let (authenticator, observer) = gate;
     if frame.kind() != 1 {
         return Err(NotAdmitted::NotConnect);
     }
     let body = frame.body.clone();
     let connect = match Packet::decode(frame, Level::V311) {
-        Ok(Packet::Connect(connect)) => *connect,
+        Ok(Packet::Connect(connect)) => connect,
         Ok(_) => return Err(NotAdmitted::NotConnect),
         Err(err) => {
             refuse_malformed(err, &body, out);
             return Err(NotAdmitted::Malformed(err));
         }
     };
-    match judge(&connect, &visitor.peer, authenticator) {
+    match judge(&connect, &visitor.peer, limits, authenticator) {
         Ok(grant) => {
-            let session = Session::new(connect, grant, visitor, *limits, observer.clone());
-            session.welcome(out);
-            Ok(session)
+            let limits = Limits { max_in_flight: limits.max_in_flight.max(1), ..*limits };
+            let inbound = Inbound::new(&limits, connect.level);
+            Ok(Admission { connect, grant, visitor, limits, observer: Watch(observer.clone()), inbound })
         }
         Err(refusal) => {
             let (return_code, reason) = refusal.codes();
@@ -64,7 +77,12 @@ pub fn admit(
     }
 }
 
-fn judge(connect: &Connect, peer: &Peer, authenticator: &impl Authenticator) -> Result<Grant, NotAdmitted> {
+fn judge(
+    connect: &Connect,
+    peer: &Peer,
+    limits: &Limits,
+    authenticator: &impl Authenticator,
+) -> Result<Grant, NotAdmitted> {
     if connect.properties.iter().any(|p| matches!(p, Property::AuthenticationMethod(_))) {
         return Err(NotAdmitted::AuthenticationMethod);
     }
@@ -76,7 +94,8 @@ fn judge(connect: &Connect, peer: &Peer, authenticator: &impl Authenticator) -> 
     if connect.client_id.is_empty() && grant.client_id.as_ref().is_none_or(CompactString::is_empty) {
         return Err(NotAdmitted::EmptyClientId);
     }
-    if connect.will.as_ref().is_some_and(|will| !grant.allows_publish(&will.topic)) {
+    let allowed = |topic: &str| limits.allow_topic(topic) && grant.allows_publish(topic);
+    if connect.will.as_ref().is_some_and(|will| !allowed(&will.topic)) {
         return Err(NotAdmitted::WillNotAllowed);
     }
     Ok(grant)
@@ -97,7 +116,7 @@ impl NotAdmitted {
 
 fn refuse(level: Level, return_code: u8, reason: Reason, out: &mut BytesMut) {
     let code = if level.is_v5() { reason as u8 } else { return_code };
-    ConnAck { code, properties: Properties::default() }.encode(out, level);
+    ConnAck { session_present: false, code, properties: Properties::default() }.encode(out, level);
 }
 
 /// Tells a client why its CONNECT is malformed, where its protocol level has words for that.
@@ -112,15 +131,48 @@ fn refuse_malformed(err: PacketError, body: &Bytes, out: &mut BytesMut) {
     }
 }
 
-impl Session {
-    fn new(
-        connect: Connect,
-        grant: Grant,
-        visitor: Visitor,
-        limits: Limits,
-        observer: Arc<dyn Observer>,
-    ) -> Self {
-        let limits = Limits { max_in_flight: limits.max_in_flight.max(1), ..limits };
+impl Admission {
+    /// The session's client id.
+    pub fn client_id(&self) -> &str {
+        self.grant.client_id.as_deref().unwrap_or(&self.connect.client_id)
+    }
+
+    /// What the session may do.
+    pub const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Whether an earlier session of the client is to go on.
+    pub fn resumes(&self) -> bool {
+        !self.connect.clean_start
+    }
+
+    pub(crate) const fn answers(&self) -> &Arc<Answers> {
+        &self.inbound.answers
+    }
+
+    /// Begins the session, with what is left of an earlier one, and writes the CONNACK.
+    ///
+    /// A session of another account with the same client id does not go on, and neither does a subscription that
+    /// the account may not have any more.
+    pub fn begin(self, kept: Option<Kept>, out: &mut BytesMut) -> Session {
+        let assigned = self.connect.client_id.is_empty();
+        let mut session = self.session();
+        if let Some(kept) = kept.filter(|kept| kept.facts.account == session.facts.account) {
+            session.resumed = true;
+            session.subscriptions = kept.subscriptions;
+            session.subscriptions.retain(|held| session.grant.allows_subscribe(&held.filter));
+            session.inbound.resume(kept.inbound);
+            session.outbound.resume(kept.outbound);
+        }
+        session.welcome(assigned, out);
+        let level = session.level();
+        session.outbound.send_again(level, out);
+        session
+    }
+
+    fn session(self) -> Session {
+        let Self { connect, mut grant, visitor, limits, observer, inbound } = self;
         let level = connect.level;
         let keep_alive = match grant.server_keep_alive {
             Some(seconds) if level.is_v5() => seconds,
@@ -130,14 +182,14 @@ impl Session {
             0 => limits.idle_timeout,
             seconds => Duration::from_millis(u64::from(seconds) * 1500),
         };
-        let properties = &connect.properties;
-        let wants_words =
-            level.is_v5() && !properties.iter().any(|p| matches!(p, Property::RequestProblemInformation(0)));
-        let asked_for_expiry = properties.iter().any(|p| matches!(p, Property::SessionExpiry(1..)));
-        Self {
+        let wants_words = level.is_v5()
+            && !connect.properties.iter().any(|p| matches!(p, Property::RequestProblemInformation(0)));
+        let asked = asked_expiry(&connect);
+        let client_id = grant.client_id.take().unwrap_or_else(|| CompactString::new(&*connect.client_id));
+        Session {
             facts: SessionFacts {
                 session_id: visitor.session_id,
-                client_id: grant.client_id.clone().unwrap_or_else(|| CompactString::new(&*connect.client_id)),
+                client_id,
                 account: CompactString::new(connect.user_name.as_deref().unwrap_or_default()),
                 peer: visitor.peer.address,
                 transport: visitor.peer.transport,
@@ -145,44 +197,69 @@ impl Session {
                 connected_at_ms: visitor.unix_ms,
                 identity: grant.identity.clone(),
             },
-            grant,
-            observer: Watch(observer),
+            pace: grant.publish_rate.map(|rate| Pace::new(rate, visitor.now)),
+            observer,
             silence,
             last_packet: visitor.now,
-            inbound: Inbound::new(&limits, level),
-            outbound: Outbound::new(&limits, &connect),
+            inbound,
+            outbound: Outbound::new(&limits, &connect, grant.max_queued > 0),
+            grant,
             limits,
             subscriptions: Vec::new(),
             aliases: Vec::new(),
-            will: connect.will.map(Box::new),
             wants_words,
-            asked_for_expiry,
-            assigned_client_id: connect.client_id.is_empty(),
+            expiry: asked.min(limits.max_session_expiry),
+            asked_for_expiry: !asked.is_zero(),
+            will: connect.will.map(Box::new),
+            resumed: false,
             sequence: 0,
         }
     }
+}
 
+/// How long the client wants its session to outlive the connection.
+fn asked_expiry(connect: &Connect) -> Duration {
+    if !connect.level.is_v5() {
+        return if connect.clean_start { Duration::ZERO } else { Duration::MAX };
+    }
+    let seconds = connect.properties.find(|property| match property {
+        Property::SessionExpiry(seconds) => Some(*seconds),
+        _ => None,
+    });
+    match seconds {
+        Some(u32::MAX) => Duration::MAX,
+        seconds => Duration::from_secs(seconds.unwrap_or(0).into()),
+    }
+}
+
+impl Session {
     /// Writes the CONNACK that lets the client in.
-    fn welcome(&self, out: &mut BytesMut) {
-        let mut properties = Vec::new();
-        if self.level().is_v5() {
-            let max_packet_size = u32::try_from(self.limits.max_packet_size).unwrap_or(u32::MAX);
-            properties.extend([
-                Property::ReceiveMaximum(self.limits.max_in_flight),
-                Property::MaximumPacketSize(max_packet_size),
-                Property::TopicAliasMaximum(self.limits.max_topic_aliases),
-                Property::SubscriptionIdentifierAvailable(0),
-                Property::SharedSubscriptionAvailable(0),
-            ]);
-            properties.extend(self.grant.server_keep_alive.map(Property::ServerKeepAlive));
-            if self.assigned_client_id {
-                let client_id = self.facts.client_id.as_str();
-                properties.push(Property::AssignedClientIdentifier(client_id.to_owned().into()));
-            }
-            if self.asked_for_expiry {
-                properties.push(Property::SessionExpiry(0));
-            }
+    fn welcome(&self, assigned: bool, out: &mut BytesMut) {
+        let properties = if self.level().is_v5() { self.terms(assigned) } else { Vec::new() };
+        ConnAck { session_present: self.resumed, code: 0, properties: properties.into() }
+            .encode(out, self.level());
+    }
+
+    /// What an MQTT 5 client is told about its session; its client id only if it came without one.
+    fn terms(&self, assigned: bool) -> Vec<Property> {
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let mut terms = vec![
+            Property::ReceiveMaximum(self.limits.max_in_flight),
+            Property::MaximumPacketSize(u32::try_from(self.limits.max_packet_size).unwrap_or(u32::MAX)),
+            Property::TopicAliasMaximum(self.limits.max_topic_aliases),
+            Property::SharedSubscriptionAvailable(0),
+        ];
+        if !self.grant.listens {
+            terms.push(Property::SubscriptionIdentifierAvailable(0));
         }
-        ConnAck { code: 0, properties: properties.into() }.encode(out, self.level());
+        terms.extend(self.grant.server_keep_alive.map(Property::ServerKeepAlive));
+        if assigned {
+            let client_id = self.facts.client_id.as_str();
+            terms.push(Property::AssignedClientIdentifier(client_id.to_owned().into()));
+        }
+        if self.asked_for_expiry {
+            terms.push(Property::SessionExpiry(seconds(self.expiry)));
+        }
+        terms
     }
 }

@@ -25,6 +25,8 @@ pub enum End {
     ReceiveMaximum,
     /// More publishes of quality of service 2 wait for their PUBREL than this server remembers.
     TooManyUnreleased,
+    /// A topic name that is longer, or has more levels, than this server takes.
+    TopicTooLong,
     /// A topic alias that is 0, too high or not yet known.
     TopicAlias,
     /// A publish that the grant does not allow, from a client that cannot be told otherwise.
@@ -55,6 +57,7 @@ impl End {
             Self::UnexpectedPacket => "unexpected_packet",
             Self::ReceiveMaximum => "receive_maximum",
             Self::TooManyUnreleased => "too_many_unreleased",
+            Self::TopicTooLong => "topic_too_long",
             Self::TopicAlias => "topic_alias",
             Self::NotAuthorized => "not_authorized",
             Self::NotStored(_) => "not_stored",
@@ -76,12 +79,13 @@ impl End {
             Self::SecondConnect | Self::UnexpectedPacket => Reason::ProtocolError,
             Self::ReceiveMaximum => Reason::ReceiveMaximumExceeded,
             Self::TooManyUnreleased => Reason::QuotaExceeded,
+            Self::TopicTooLong => Reason::TopicNameInvalid,
             Self::TopicAlias => Reason::TopicAliasInvalid,
             Self::NotAuthorized => Reason::NotAuthorized,
             Self::NotStored(failure) => failure.reason(),
             Self::KeepAlive => Reason::KeepAliveTimeout,
             Self::TakenOver => Reason::SessionTakenOver,
-            Self::ShuttingDown => Reason::ServerShuttingDown,
+            Self::ShuttingDown => Reason::UseAnotherServer,
             Self::Administrative => Reason::AdministrativeAction,
         })
     }

@@ -167,12 +167,28 @@ impl Inbound {
         Some((entry, outcome))
     }
 
-    /// PUBREC goes out: remember the packet id, or forget it if the publish failed.
-    pub(super) fn recorded(&mut self, packet_id: u16, outcome: Outcome) {
+    /// Notes what became of a publish of quality of service 2: its packet id is remembered, or forgotten if it
+    /// failed.
+    pub(super) fn note(&mut self, entry: Entry, outcome: Outcome) {
+        if entry.qos != QoS::ExactlyOnce || entry.kind != Kind::Offered {
+            return;
+        }
         match outcome {
-            Outcome::Stored => self.received.insert(packet_id, Received::Recorded),
-            Outcome::Failed(_) => self.received.remove(&packet_id),
+            Outcome::Stored => self.received.insert(entry.packet_id, Received::Recorded),
+            Outcome::Failed(_) => self.received.remove(&entry.packet_id),
         };
+    }
+
+    /// Whether a publish of quality of service 2 is in flight.
+    pub(super) fn has_open(&self) -> bool {
+        self.received.values().any(|state| *state == Received::Open)
+    }
+
+    /// Takes over the packet ids that an earlier connection of the session left unreleased. What was still in
+    /// flight is forgotten: the client sends it again.
+    pub(super) fn resume(&mut self, earlier: Self) {
+        self.received = earlier.received;
+        self.received.retain(|_, state| *state == Received::Recorded);
     }
 
     /// PUBREL came: forget the packet id.

@@ -1,19 +1,23 @@
 //! The session state machine: packets in, packets and publishes out.
 //!
 //! It owns no socket and no clock: a driver feeds it frames and the time, writes what it appends to `out`, and
-//! hands its publishes to ingest. A session lives exactly as long as its connection, so Session Present is
-//! always 0 and every start is a clean one, whatever the CONNECT asks for.
+//! hands its publishes to ingest. A [`Session`] lives as long as its connection; what outlives it, where the
+//! client asks for that, is [`Kept`] and goes into the client's next one.
 
 mod admit;
 mod end;
 mod inbound;
+mod kept;
 mod outbound;
+mod pace;
 mod publish;
 mod subscribe;
 
-pub use admit::{Visitor, admit};
+pub use admit::{Admission, Visitor, admit};
 pub use end::End;
+pub use kept::Kept;
 pub use outbound::{Downlink, Sent};
+pub use subscribe::Subscribed;
 
 use std::{
     sync::Arc,
@@ -27,11 +31,12 @@ use crate::{
     access::Grant,
     ingest::{Publish, SessionFacts},
     observer::Observer,
-    packet::{self, Ack, AckKind, Disconnect, Frame, Level, Packet, QoS, Reason, Will},
+    packet::{self, Ack, AckKind, Disconnect, Frame, Level, Packet, Will},
     receipt::{Answers, Receipt},
 };
 use inbound::Inbound;
 use outbound::Outbound;
+use pace::Pace;
 
 /// Bounds of one session.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +51,14 @@ pub struct Limits {
     pub max_subscriptions: usize,
     /// Topic aliases that an MQTT 5 client may use.
     pub max_topic_aliases: u16,
-    /// Downlinks of quality of service 1 that wait for their PUBACK.
+    /// Downlinks of quality of service 1 and 2 that wait for their answer.
     pub max_outbound: u16,
+    /// Longest topic name or filter, bytes.
+    pub max_topic_length: usize,
+    /// Most levels of a topic name or filter.
+    pub max_topic_levels: usize,
+    /// How long a session may outlive its connection, where the client asks for it; zero for not at all.
+    pub max_session_expiry: Duration,
     /// How long a client without keep-alive may be silent.
     pub idle_timeout: Duration,
 }
@@ -61,8 +72,18 @@ impl Default for Limits {
             max_subscriptions: 16,
             max_topic_aliases: 16,
             max_outbound: 16,
+            max_topic_length: 512,
+            max_topic_levels: 16,
+            max_session_expiry: Duration::from_hours(1),
             idle_timeout: Duration::from_hours(2),
         }
+    }
+}
+
+impl Limits {
+    fn allow_topic(&self, topic: &str) -> bool {
+        topic.len() <= self.max_topic_length
+            && topic.split('/').take(self.max_topic_levels + 1).count() <= self.max_topic_levels
     }
 }
 
@@ -73,6 +94,9 @@ pub enum Step {
     Nothing,
     /// Offer this to ingest before the next packet is read.
     Offer(Publish, Receipt),
+    /// The subscriptions of a session that listens have changed. These were granted; the flag says that the
+    /// session had it before.
+    Subscribed(Vec<(Subscribed, bool)>),
     /// The client answered the downlink with this packet id; a reason from 0x80 is a rejection.
     Answered {
         /// Packet id of the downlink.
@@ -94,16 +118,19 @@ pub struct Session {
     last_packet: Instant,
     inbound: Inbound,
     outbound: Outbound,
-    subscriptions: Vec<(ByteString, QoS)>,
+    subscriptions: Vec<Subscribed>,
     /// Topic of each alias, from 1.
     aliases: Vec<ByteString>,
     will: Option<Box<Will>>,
     /// Whether the client may be told reasons in words.
     wants_words: bool,
+    /// How long the session may outlive its connection.
+    expiry: Duration,
     /// Whether the CONNECT asked for a session that outlives its connection.
     asked_for_expiry: bool,
-    /// Whether the client came without an id and is told the one it got.
-    assigned_client_id: bool,
+    pace: Option<Pace>,
+    /// Whether an earlier connection's session goes on here.
+    resumed: bool,
     sequence: u64,
 }
 
@@ -121,6 +148,11 @@ impl Session {
     /// What stays the same for the whole session.
     pub const fn facts(&self) -> &SessionFacts {
         &self.facts
+    }
+
+    /// Whether an earlier connection's session goes on here: Session Present.
+    pub const fn was_resumed(&self) -> bool {
+        self.resumed
     }
 
     /// The bounds of this session.
@@ -153,8 +185,8 @@ impl Session {
             Packet::Connect(_) => return Err(End::SecondConnect),
             Packet::Publish(packet) => return self.publish(packet, size, unix_ms),
             Packet::Ack(ack) => return self.ack(&ack, out),
-            Packet::Subscribe(packet) => self.subscribe(packet, out),
-            Packet::Unsubscribe(packet) => self.unsubscribe(&packet, out),
+            Packet::Subscribe(packet) => return Ok(self.subscribe(packet, out)),
+            Packet::Unsubscribe(packet) => return Ok(self.unsubscribe(&packet, out)),
             Packet::PingReq => packet::write_pingresp(out),
             Packet::Disconnect(packet) => return Err(self.goodbye(&packet)),
             // No authentication method was agreed, so an AUTH is out of place.
@@ -164,26 +196,19 @@ impl Session {
     }
 
     fn ack(&mut self, ack: &Ack, out: &mut BytesMut) -> Result<Step, End> {
-        match ack.kind {
-            AckKind::PubAck => {
-                if self.outbound.answered(ack.packet_id) {
-                    return Ok(Step::Answered { packet_id: ack.packet_id, reason: ack.reason });
-                }
-            }
-            AckKind::PubRel => self.release(ack.packet_id, out)?,
-            // Nothing is ever sent with quality of service 2, so there is nothing to release.
-            AckKind::PubRec if ack.reason < 0x80 => {
-                let reason = Reason::PacketIdentifierNotFound;
-                Ack::new(AckKind::PubRel, ack.packet_id, reason).encode(out, self.level());
-            }
-            AckKind::PubRec | AckKind::PubComp => {}
+        if ack.kind == AckKind::PubRel {
+            self.release(ack.packet_id, out)?;
+            return Ok(Step::Nothing);
         }
-        Ok(Step::Nothing)
+        Ok(self.answered(ack, out))
     }
 
     fn goodbye(&mut self, packet: &Disconnect) -> End {
-        if packet.session_expiry().is_some_and(|seconds| seconds > 0) && !self.asked_for_expiry {
-            return End::UnexpectedPacket;
+        if let Some(seconds) = packet.session_expiry() {
+            if seconds > 0 && !self.asked_for_expiry {
+                return End::UnexpectedPacket;
+            }
+            self.expiry = self.limits.max_session_expiry.min(Duration::from_secs(seconds.into()));
         }
         if packet.reason == 0 {
             self.will = None;
@@ -195,6 +220,11 @@ impl Session {
     /// Whether the next packet may be read: there is room in the window of publishes in flight.
     pub fn wants_packets(&self) -> bool {
         self.inbound.has_room(&self.limits, self.level())
+    }
+
+    /// Until when the next publish is not to be read, because the client publishes faster than it may.
+    pub fn pause(&self, now: Instant) -> Option<Instant> {
+        self.pace.and_then(|pace| pace.pause(now))
     }
 
     /// Publishes that are not answered yet.
@@ -212,14 +242,20 @@ impl Session {
         self.last_packet + self.silence
     }
 
-    /// Ends the session, why ever. Tells an MQTT 5 client the reason, and hands out the will if it is due.
-    pub fn finish(&mut self, end: End, unix_ms: u64, out: &mut BytesMut) -> Option<(Publish, Receipt)> {
-        if let Some(reason) = end.reason()
-            && self.level().is_v5()
-        {
-            let words = self.wants_words.then(|| end.words());
-            Disconnect::new(reason, words).encode(out, Level::V5);
+    /// Tells an MQTT 5 client why its connection ends, and where to go instead if this server shuts down.
+    pub fn say_goodbye(&self, end: End, server_reference: Option<&ByteString>, out: &mut BytesMut) {
+        let Some(reason) = end.reason().filter(|_| self.level().is_v5()) else {
+            return;
+        };
+        let words = self.wants_words.then(|| end.words());
+        let mut packet = Disconnect::new(reason, words);
+        if let Some(server) = server_reference.filter(|_| end == End::ShuttingDown) {
+            packet = packet.refer(server);
         }
-        self.take_will(unix_ms)
+        if self.fits(packet.size()) {
+            packet.encode(out, Level::V5);
+        } else {
+            Disconnect::new(reason, None).encode(out, Level::V5);
+        }
     }
 }

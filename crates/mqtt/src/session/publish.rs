@@ -11,7 +11,7 @@ use crate::{
     ingest::Publish,
     observer::Event,
     packet::{Ack, AckKind, PublishPacket, QoS, Reason},
-    receipt::{FailureReason, Outcome, Receipt},
+    receipt::{FailureReason, Outcome},
 };
 
 impl Session {
@@ -34,6 +34,12 @@ impl Session {
             }
         }
         self.check_receive_maximum(packet.qos)?;
+        if !self.limits.allow_topic(&topic) {
+            return Err(End::TopicTooLong);
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.take(self.last_packet);
+        }
         if !self.grant.allows_publish(&topic) {
             self.refuse(&packet);
             return Ok(Step::Nothing);
@@ -109,10 +115,8 @@ impl Session {
     }
 
     fn answer(&mut self, entry: Entry, outcome: Outcome, out: &mut BytesMut) -> Result<(), End> {
+        self.inbound.note(entry, outcome);
         let Entry { kind, qos, packet_id, .. } = entry;
-        if qos == QoS::ExactlyOnce && kind == Kind::Offered {
-            self.inbound.recorded(packet_id, outcome);
-        }
         let reason = match outcome {
             Outcome::Stored => Reason::Success,
             Outcome::Failed(failure) => {
@@ -156,23 +160,5 @@ impl Session {
         self.inbound.forget(packet_id);
         Ack::new(AckKind::PubComp, packet_id, reason).encode(out, self.level());
         Ok(())
-    }
-
-    pub(super) fn take_will(&mut self, unix_ms: u64) -> Option<(Publish, Receipt)> {
-        let will = *self.will.take()?;
-        self.sequence += 1;
-        let publish = Publish {
-            topic: will.topic,
-            payload: will.payload,
-            sequence: self.sequence,
-            received_at_ms: unix_ms,
-            packet_id: 0,
-            qos: will.qos,
-            retain: will.retain,
-            dup: false,
-            will: true,
-            properties: will.properties,
-        };
-        Some((publish, self.inbound.detached()))
     }
 }

@@ -34,23 +34,43 @@ pub async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(LIMIT, what).await.expect("must come soon")
 }
 
-/// Lets `device` in with the password `secret`, as the accounts of the seeds do.
+/// Lets `device` in with the password `secret`, as the accounts of the seeds do, `slow`, which may publish once a
+/// second, and `operator`, which may do everything and listens to others.
 #[derive(Debug)]
 pub struct Door;
 
 impl Authenticator for Door {
     fn authenticate(&self, connect: &Connect, _: &Peer) -> Result<Grant, Refusal> {
-        let known = connect.user_name.as_deref() == Some("device");
-        if !known || connect.password.as_deref() != Some(b"secret") {
+        if connect.password.as_deref() != Some(b"secret") {
             return Err(Refusal::BadCredentials);
         }
+        let publish_rate = match connect.user_name.as_deref() {
+            Some("device") => None,
+            Some("slow") => Some(1),
+            Some("operator") => return Ok(operator(&connect.client_id)),
+            _ => return Err(Refusal::BadCredentials),
+        };
         let downlink = TopicFilter::fill("%c/OUTC", &connect.client_id).map_err(|_| Refusal::BadClientId)?;
         let uplink = ["BCE/D", "BCE/E"].map(|topic| TopicFilter::parse(topic).unwrap());
         Ok(Grant {
             publish: Arc::new(uplink),
             subscribe: Arc::new([downlink]),
+            publish_rate,
             ..Grant::new(Arc::new("identity"))
         })
+    }
+}
+
+fn operator(client_id: &str) -> Grant {
+    let all = TopicFilter::parse("#").unwrap();
+    Grant {
+        client_id: client_id.is_empty().then(|| "assigned".into()),
+        publish: Arc::new([all.clone()]),
+        subscribe: Arc::new([all]),
+        max_subscribe_qos: QoS::ExactlyOnce,
+        max_queued: 8,
+        listens: true,
+        ..Grant::new(Arc::new("identity"))
     }
 }
 
@@ -155,6 +175,12 @@ impl Observer for Notes {
             Event::IngestFull(_) => "ingest_full".into(),
             Event::Connected(_) => "connected".into(),
             Event::TurnedAway => "turned_away".into(),
+            Event::Kept(_) => "kept".into(),
+            Event::NotKept(_) => "not_kept".into(),
+            Event::KeptOver(_) => "kept_over".into(),
+            Event::Resumed(_) => "resumed".into(),
+            Event::Throttled(_) => "throttled".into(),
+            Event::MessageDropped(_) => "message_dropped".into(),
             _ => return,
         };
         self.words.lock().unwrap().push(word);
