@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+use fleetwire_frontend::auth::subscriber;
 use fleetwire_registry::account;
 use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
@@ -34,11 +35,13 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             account::check(&config.accounts)?;
+            subscriber::check(&config.subscribers, &config.accounts)?;
         }
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             account::check(&config.accounts)?;
+            subscriber::check(&config.subscribers, &config.accounts)?;
         }
         Service::Decoder => {
             let config: DecoderConfig = config::load(file)?;

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::FrontendSettings;
+use fleetwire_frontend::auth::subscriber::SubscriberSettings;
 use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
@@ -37,6 +38,8 @@ pub(crate) struct Process {
     pub(crate) log: String,
     /// How log lines look: "text" or "json".
     pub(crate) log_format: logs::Format,
+    /// What log lines do not show: "none", "addresses", "devices" or "all".
+    pub(crate) mask_logs: logs::Mask,
 }
 
 impl Default for Process {
@@ -48,6 +51,7 @@ impl Default for Process {
             grace: Duration::from_secs(25),
             log: "info".to_owned(),
             log_format: logs::Format::Text,
+            mask_logs: logs::Mask::None,
         }
     }
 }
@@ -147,6 +151,8 @@ pub(crate) struct FrontendConfig {
     pub(crate) frontend: FrontendSettings,
     /// Accounts beside, or instead of, the built-in ones.
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
+    /// Accounts that watch live traffic.
+    pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
 }
 
 /// Configuration of `fleetwire decoder`.
@@ -166,6 +172,7 @@ pub(crate) struct RunConfig {
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
+    pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
     pub(crate) decoder: DecoderSettings,
 }
 

@@ -1,23 +1,27 @@
 //! `fleetwire device`: activate devices, and list them.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets;
 use fleetwire_model::pb::{Device, DeviceStatus};
 use fleetwire_model::{DeviceId, Imei};
-use fleetwire_registry::Catalogue;
-use fleetwire_registry::read;
-use fleetwire_registry::write::{Activation, Existing, Writer};
+use fleetwire_registry::write::{Activation, Existing, OwnLogin, OwnPassword, Writer};
+use fleetwire_registry::{Catalogue, PasswordHash, password, read};
 use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
 
 use crate::json::Json;
 use crate::process::Usage;
 use crate::target::TargetFlags;
+
+/// A password file may be this long; what is in it is much shorter.
+const MAX_PASSWORD_FILE: u64 = 4096;
 
 /// How long Kafka may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -35,19 +39,7 @@ pub(crate) struct DeviceArgs {
 #[derive(Debug, Subcommand)]
 enum DeviceCommand {
     /// Activate a device by its IMEI; one that is registered gets the model and is active again
-    Add {
-        /// IMEI, 15 digits
-        imei: String,
-        /// Model; `fleetwire device models` lists them
-        #[arg(long, default_value = Catalogue::DEFAULT)]
-        model: String,
-        /// Name for people
-        #[arg(long, default_value = "")]
-        name: String,
-        /// Accept an IMEI whose check digit is wrong
-        #[arg(long)]
-        accept_check_digit: bool,
-    },
+    Add(AddArgs),
     /// List the registered devices
     List {
         /// One JSON object per line
@@ -58,11 +50,44 @@ enum DeviceCommand {
     Models,
 }
 
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// IMEI, 15 digits
+    imei: String,
+    /// Model; `fleetwire device models` lists them
+    #[arg(long, default_value = Catalogue::DEFAULT)]
+    model: String,
+    /// Name for people
+    #[arg(long, default_value = "")]
+    name: String,
+    /// Accept an IMEI whose check digit is wrong
+    #[arg(long)]
+    accept_check_digit: bool,
+    /// Account under which it connects, where it is not the model's; "" goes back to the model's
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    #[command(flatten)]
+    password: PasswordArgs,
+}
+
+/// A password of its own. Without any of these flags, what the device has stays.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct PasswordArgs {
+    /// Give it a new password of its own, printed once; the account's does not open it any more
+    #[arg(long)]
+    own_password: bool,
+    /// Give it the password of a file, or of standard input with "-": 16 to 128 bytes
+    #[arg(long, value_name = "FILE")]
+    own_password_file: Option<PathBuf>,
+    /// Take its own password away: the account's opens it again
+    #[arg(long)]
+    shared_password: bool,
+}
+
 pub(crate) fn device(args: &DeviceArgs) -> Result<Exit> {
     match &args.command {
-        DeviceCommand::Add { imei, model, name, accept_check_digit } => {
-            add(&args.target, imei, model, name, *accept_check_digit)
-        }
+        DeviceCommand::Add(add) => add.run(&args.target),
         DeviceCommand::List { json } => list(&args.target, *json),
         DeviceCommand::Models => {
             models();
@@ -71,26 +96,66 @@ pub(crate) fn device(args: &DeviceArgs) -> Result<Exit> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of the command")]
-fn add(flags: &TargetFlags, imei: &str, model: &str, name: &str, accept_check_digit: bool) -> Result<Exit> {
-    let parsed: Imei = imei.parse().map_err(|err| Usage(format!("`{imei}`: {err}")))?;
-    if !parsed.has_valid_check_digit() && !accept_check_digit {
-        let expected = Imei::check_digit(parsed.number() / 10);
-        let hint = "look for a typing mistake, or add --accept-check-digit if the device really has it";
-        return Err(Usage(format!("`{imei}`: the last digit should be {expected}; {hint}")).into());
+impl AddArgs {
+    #[expect(clippy::print_stdout, reason = "the answer of the command")]
+    fn run(&self, flags: &TargetFlags) -> Result<Exit> {
+        let device = self.device()?;
+        let Self { model, name, .. } = self;
+        let model = Catalogue.get(model).ok_or_else(|| {
+            Usage(format!("no model is called `{model}`; `fleetwire device models` lists them"))
+        })?;
+        let (password, shown) = self.password.read()?;
+        let login = OwnLogin { account: self.account.clone(), password };
+        let target = flags.resolve()?;
+        let activation = Activation { device: device.clone(), model, name: name.clone(), login };
+        let by = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
+        let writer = Writer { client: &target.client, topics: &target.topics, by: &by, limit: PATIENCE };
+        writer.activate(&[activation], Existing::Update, clock::unix_ms())?;
+        let account = self.account.as_deref().filter(|account| !account.is_empty());
+        println!("device {device} is activated as {}", model.name);
+        println!("it connects with client id {device} and user {}", account.unwrap_or(model.account));
+        if let Some(password) = shown {
+            println!("its password, which is shown this once: {password}");
+        }
+        Ok(Exit::Done)
     }
-    let model = Catalogue.get(model).ok_or_else(|| {
-        Usage(format!("no model is called `{model}`; `fleetwire device models` lists them"))
-    })?;
-    let device = DeviceId::from(parsed);
-    let target = flags.resolve()?;
-    let activation = Activation { device: device.clone(), model, name: name.to_owned() };
-    let by = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
-    let writer = Writer { client: &target.client, topics: &target.topics, by: &by, limit: PATIENCE };
-    writer.activate(&[activation], Existing::Update, clock::unix_ms())?;
-    println!("device {device} is activated as {}", model.name);
-    println!("it connects with client id {device} and user {}", model.account);
-    Ok(Exit::Done)
+
+    fn device(&self) -> Result<DeviceId> {
+        let imei = &self.imei;
+        let parsed: Imei = imei.parse().map_err(|err| Usage(format!("`{imei}`: {err}")))?;
+        if !parsed.has_valid_check_digit() && !self.accept_check_digit {
+            let expected = Imei::check_digit(parsed.number() / 10);
+            let hint = "look for a typing mistake, or add --accept-check-digit if the device really has it";
+            return Err(Usage(format!("`{imei}`: the last digit should be {expected}; {hint}")).into());
+        }
+        Ok(DeviceId::from(parsed))
+    }
+}
+
+impl PasswordArgs {
+    /// What becomes of the password, and the password to show.
+    fn read(&self) -> Result<(OwnPassword, Option<String>)> {
+        let hash = |text: &str| {
+            let hash = PasswordHash::new(text.as_bytes()).map_err(|err| Usage(err.to_string()))?;
+            Ok::<_, anyhow::Error>(OwnPassword::Set(hash))
+        };
+        if self.own_password {
+            let password = password::generate();
+            return Ok((hash(&password)?, Some(password)));
+        }
+        let Some(file) = &self.own_password_file else {
+            let kept = if self.shared_password { OwnPassword::Remove } else { OwnPassword::Keep };
+            return Ok((kept, None));
+        };
+        let text = if file.as_os_str() == "-" {
+            std::io::read_to_string(std::io::stdin().take(MAX_PASSWORD_FILE))
+        } else {
+            std::fs::read_to_string(file)
+        };
+        let text = text.with_context(|| format!("{} cannot be read", file.display()))?;
+        let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.trim_end_matches('\r'));
+        Ok((hash(line)?, None))
+    }
 }
 
 fn list(flags: &TargetFlags, json: bool) -> Result<Exit> {

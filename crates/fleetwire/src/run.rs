@@ -10,7 +10,7 @@ use fleetwire_kafka::{ClientSettings, EmbeddedLog, EmbeddedOptions, TopicAdmin, 
 use fleetwire_model::{Imei, Topics};
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::WellKnown;
-use fleetwire_registry::write::{Activation, Existing, Writer};
+use fleetwire_registry::write::{Activation, Existing, OwnLogin, Writer};
 use fleetwire_service::admin::Admin;
 use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
@@ -19,7 +19,7 @@ use crate::banner::{self, Running};
 use crate::config::{self, RunConfig, ServiceFlags, set};
 use crate::process;
 use crate::runfile::{self, DataDir, RunFile};
-use crate::service::{Parts, accounts, start_process};
+use crate::service::{Parts, logins, start_process};
 
 /// How long Kafka may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,7 +52,8 @@ pub(crate) struct RunArgs {
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
-    let accounts = accounts(&config.accounts, WellKnown::Default)?;
+    let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
+    let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
     let metrics = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         let mut parts = Parts::new(&config.process, client.clone(), topics.clone());
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry();
-        let frontend = parts.add_frontend(&config.frontend, accounts.clone(), &registry)?;
+        let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.add_decoder(&config.decoder, &registry)?;
         let admin_address = admin.address()?;
         parts.add_last(registry, admin);
@@ -187,7 +188,12 @@ fn activate_samples(client: &ClientSettings, topics: &Topics) -> Result<()> {
     let model = Catalogue.get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
     let samples = SAMPLE_DEVICES.iter().filter_map(|text| text.parse::<Imei>().ok());
     let activations: Vec<_> = samples
-        .map(|imei| Activation { device: imei.into(), model, name: "published sample".to_owned() })
+        .map(|imei| Activation {
+            device: imei.into(),
+            model,
+            name: "published sample".to_owned(),
+            login: OwnLogin::default(),
+        })
         .collect();
     Writer { client, topics, by: "fleetwire run", limit: PATIENCE }
         .activate(&activations, Existing::Keep, clock::unix_ms())

@@ -1,5 +1,6 @@
 //! `fleetwire frontend` and `fleetwire decoder`: one service in one process, on Apache Kafka.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -7,12 +8,13 @@ use anyhow::Result;
 use clap::Args;
 use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::FrontendSettings;
+use fleetwire_frontend::auth::subscriber::{SubscriberSettings, Subscribers};
 use fleetwire_frontend::ingest::Origin;
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
-use fleetwire_registry::account::WellKnown;
+use fleetwire_registry::Accounts;
+use fleetwire_registry::account::{AccountSettings, WellKnown};
 use fleetwire_registry::follow::Registry;
-use fleetwire_registry::{Accounts, account};
 use fleetwire_service::admin::Admin;
 use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
@@ -51,14 +53,14 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let well_known =
         if config.frontend.allow_well_known_passwords { WellKnown::Allowed } else { WellKnown::Refused };
-    let accounts = accounts(&config.accounts, well_known)?;
+    let logins = logins(&config.accounts, &config.subscribers, well_known)?;
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
         parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry();
-        parts.add_frontend(&config.frontend, accounts, &registry)?;
+        parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.finish(registry, admin).await
     })
 }
@@ -80,18 +82,28 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
 
 /// Logs and metrics of a service.
 pub(crate) fn start_process(process: &Process) -> Result<metrics::PrometheusHandle> {
-    logs::init(&process.log, process.log_format)?;
+    logs::init(&process.log, process.log_format, process.mask_logs)?;
     metrics::install()
 }
 
-/// Accounts with their passwords from the environment.
-pub(crate) fn accounts(
-    settings: &std::collections::BTreeMap<String, account::AccountSettings>,
+/// Who may come in.
+#[derive(Debug)]
+pub(crate) struct Logins {
+    pub(crate) accounts: Accounts,
+    pub(crate) subscribers: Subscribers,
+}
+
+/// Accounts of both kinds, with their passwords from the environment.
+pub(crate) fn logins(
+    accounts: &BTreeMap<String, AccountSettings>,
+    subscribers: &BTreeMap<String, SubscriberSettings>,
     well_known: WellKnown,
-) -> Result<Accounts> {
-    Ok(Accounts::load(settings, well_known, |name| {
-        secret::read(name, |variable| std::env::var(variable).ok())
-    })?)
+) -> Result<Logins> {
+    let secret = |name: &str| secret::read(name, |variable| std::env::var(variable).ok());
+    Ok(Logins {
+        subscribers: Subscribers::load(subscribers, accounts, secret)?,
+        accounts: Accounts::load(accounts, well_known, secret)?,
+    })
 }
 
 /// Puts services together in one process, in the order in which they stop.
@@ -129,7 +141,7 @@ impl Parts {
     pub(crate) fn add_frontend(
         &mut self,
         settings: &FrontendSettings,
-        accounts: Accounts,
+        logins: Logins,
         registry: &Registry,
     ) -> Result<fleetwire_frontend::Frontend> {
         let needs = fleetwire_frontend::Dependencies {
@@ -139,7 +151,8 @@ impl Parts {
                 registry.devices(),
                 registry.caught_up(),
             ),
-            accounts,
+            accounts: logins.accounts,
+            subscribers: logins.subscribers,
             origin: self.origin.clone(),
             health: self.health.clone(),
             grace: self.grace,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::{WELL_KNOWN_PASSWORD, password_variable};
-use fleetwire_registry::write::{Activation, Existing, Writer};
+use fleetwire_registry::write::{Activation, Existing, OwnLogin, Writer};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::stages::interrupted;
 use fleetwire_service::{clock, secret};
@@ -146,7 +146,12 @@ fn activate_fleet(args: &SimulateArgs, settings: &Settings) -> Result<()> {
     let model = Catalogue.get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
     let activations: Vec<_> = (0..settings.devices)
         .filter_map(|index| fleetwire_simulator::imei(settings.first_imei_14, index))
-        .map(|imei| Activation { device: imei.into(), model, name: "simulated".to_owned() })
+        .map(|imei| Activation {
+            device: imei.into(),
+            model,
+            name: "simulated".to_owned(),
+            login: OwnLogin::default(),
+        })
         .collect();
     let (client, topics) = (&target.client, &target.topics);
     let written = Writer { client, topics, by: "fleetwire simulate", limit: ACTIVATION }

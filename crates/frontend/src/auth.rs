@@ -1,77 +1,77 @@
-//! Who may come in: the account's password, a client id that is an IMEI, and the registry's word on it.
+//! Who may come in: clients of device accounts and of subscriber accounts, and how often they may fail.
 
-use std::sync::Arc;
+mod client_id;
+mod device;
+pub mod subscriber;
+#[cfg(test)]
+mod tests;
 
-use fleetwire_model::{DeviceId, Imei};
+use std::time::Instant;
+
 use fleetwire_mqtt::packet::Connect;
-use fleetwire_mqtt::{Authenticator, Grant, Peer, Refusal, TopicFilter};
-use fleetwire_registry::account::ClientIds;
-use fleetwire_registry::{Account, Accounts};
+use fleetwire_mqtt::{Authenticator, Grant, Peer, Refusal};
+use fleetwire_registry::Accounts;
+use fleetwire_registry::account::{SharedPassword, WELL_KNOWN_PASSWORD};
 
-use crate::config::Unactivated;
+use crate::auth::device::DeviceRules;
+use crate::auth::subscriber::Subscribers;
+use crate::config::FrontendSettings;
 use crate::directory::Directory;
+use crate::logins::Logins;
+use crate::metrics::LoginMetrics;
 
 /// Judges CONNECTs from memory.
 #[derive(Debug)]
-pub struct DeviceAuthenticator {
+pub struct Doorkeeper {
     accounts: Accounts,
-    directory: Directory,
-    unactivated: Unactivated,
+    devices: DeviceRules,
+    subscribers: Subscribers,
+    logins: Logins,
+    /// Compared with where there is no account, so that the answer takes as long as for one.
+    nobody: SharedPassword,
 }
 
-/// What ingest needs to know of a session that was let in.
-#[derive(Debug)]
-pub struct Identity {
-    /// Device that the session speaks for.
-    pub device: DeviceId,
-}
-
-impl DeviceAuthenticator {
-    /// Lets in who has an account's password, as far as the registry allows.
-    pub fn new(accounts: Accounts, directory: Directory, unactivated: Unactivated) -> Self {
-        Self { accounts, directory, unactivated }
-    }
-
-    /// The account, if the user name has one and the password is right.
-    fn account(&self, connect: &Connect) -> Result<&Account, Refusal> {
-        let name = connect.user_name.as_deref().unwrap_or_default();
-        let password = connect.password.as_deref().unwrap_or_default();
-        self.accounts.get(name).filter(|account| account.accepts(password)).ok_or(Refusal::BadCredentials)
-    }
-
-    /// The registry's word on a device with the right password.
-    fn admit(&self, device: &DeviceId, account: &Account) -> Result<(), Refusal> {
-        if !self.directory.is_caught_up() {
-            return Err(Refusal::ServerUnavailable);
-        }
-        match self.directory.get(device) {
-            Some(found) if found.model.account != account.name => Err(Refusal::NotAuthorized),
-            Some(found) if !found.is_active() => Err(Refusal::NotAuthorized),
-            Some(_) => Ok(()),
-            None if self.unactivated == Unactivated::Hold => Ok(()),
-            None => Err(Refusal::NotAuthorized),
+impl Doorkeeper {
+    /// Lets in who proves to be a client of an account, as far as the registry allows.
+    pub fn new(
+        accounts: Accounts,
+        subscribers: Subscribers,
+        directory: Directory,
+        settings: &FrontendSettings,
+    ) -> Self {
+        Self {
+            accounts,
+            devices: DeviceRules { directory, unactivated: settings.unactivated },
+            subscribers,
+            logins: Logins::new(&settings.logins, Instant::now(), LoginMetrics::new()),
+            nobody: SharedPassword::new(&WELL_KNOWN_PASSWORD.into()),
         }
     }
+
+    fn judge(&self, connect: &Connect, peer: &Peer) -> Result<Grant, Refusal> {
+        let user = connect.user_name.as_deref().unwrap_or_default();
+        if let Some(account) = self.accounts.get(user) {
+            return self.devices.judge(account, connect, peer);
+        }
+        if let Some(subscriber) = self.subscribers.get(user) {
+            return subscriber.judge(connect, peer);
+        }
+        std::hint::black_box(self.nobody.accepts(connect.password.as_deref().unwrap_or_default()));
+        Err(Refusal::BadCredentials)
+    }
 }
 
-impl Authenticator for DeviceAuthenticator {
-    fn authenticate(&self, connect: &Connect, _peer: &Peer) -> Result<Grant, Refusal> {
-        let account = self.account(connect)?;
-        let device = match account.settings.client_ids {
-            ClientIds::Imei => {
-                let imei: Imei = connect.client_id.parse().map_err(|_| Refusal::BadClientId)?;
-                DeviceId::from(imei)
-            }
-        };
-        self.admit(&device, account)?;
-        let filters = |patterns: &[String]| -> Result<Arc<[TopicFilter]>, Refusal> {
-            let fill = |pattern: &String| TopicFilter::fill(pattern, &connect.client_id);
-            patterns.iter().map(fill).collect::<Result<_, _>>().map_err(|_| Refusal::BadClientId)
-        };
-        Ok(Grant {
-            publish: filters(&account.settings.publish)?,
-            subscribe: filters(&account.settings.subscribe)?,
-            ..Grant::new(Arc::new(Identity { device }))
-        })
+impl Authenticator for Doorkeeper {
+    fn authenticate(&self, connect: &Connect, peer: &Peer) -> Result<Grant, Refusal> {
+        let user = connect.user_name.as_deref().unwrap_or_default();
+        let attempt = self.logins.attempt(peer.address.ip(), user, &connect.client_id, Instant::now());
+        let attempt = attempt.map_err(|_| Refusal::Throttled)?;
+        let judged = self.judge(connect, peer);
+        match judged {
+            Ok(_) => attempt.came_in(),
+            Err(Refusal::BadCredentials) => attempt.failed(),
+            Err(_) => {}
+        }
+        judged
     }
 }

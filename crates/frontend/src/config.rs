@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::logins::LoginSettings;
+
 /// Settings of the frontend; the sample with every key is `deploy/config/frontend.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,6 +26,8 @@ pub struct FrontendSettings {
     pub session_window_bytes: usize,
     /// What becomes of a device that nobody activated and that has the account's password.
     pub unactivated: Unactivated,
+    /// How many logins may fail before a client waits.
+    pub logins: LoginSettings,
     /// Start although an account has the password that is printed in public setup guides.
     pub allow_well_known_passwords: bool,
 }
@@ -48,6 +52,7 @@ impl Default for FrontendSettings {
             session_window: 64,
             session_window_bytes: 256 * 1024,
             unactivated: Unactivated::Hold,
+            logins: LoginSettings::default(),
             allow_well_known_passwords: false,
         }
     }

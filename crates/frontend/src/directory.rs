@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fleetwire_model::DeviceId;
-use fleetwire_registry::{Device, Devices};
+use fleetwire_registry::{Device, Devices, Login};
 use tokio::sync::watch;
 
 /// The registry's devices with the state of the first catch-up. Cheap to clone.
@@ -22,6 +22,11 @@ impl Directory {
     /// The device, if a person registered it.
     pub fn get(&self, device: &DeviceId) -> Option<Device> {
         self.devices.get(device)
+    }
+
+    /// What decides whether the device may come in, if a person registered it.
+    pub fn login(&self, device: &DeviceId) -> Option<Login> {
+        self.devices.login(device)
     }
 
     /// Whether the first catch-up is done: before it, an activated device may look unknown.

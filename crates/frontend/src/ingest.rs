@@ -7,10 +7,11 @@ use fleetwire_model::pb::{Qos, RawPublish, UserProperty};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics, time};
 use fleetwire_mqtt::packet::QoS;
 use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts};
+use fleetwire_registry::Device;
 use prost::Message as _;
 
-use crate::auth::Identity;
 use crate::directory::Directory;
+use crate::identity::Identity;
 use crate::metrics::IngestMetrics;
 
 /// How long a session without room waits before it tries again by itself.
@@ -75,6 +76,16 @@ const fn reason(error: DeliveryError) -> FailureReason {
     }
 }
 
+/// Where a publish comes from, as its record says it.
+struct Source<'a> {
+    key: &'a str,
+    client_id: &'a str,
+    /// Empty if the session speaks for many.
+    device: &'a str,
+    /// None for a device that nobody activated: what it publishes is held.
+    model: Option<&'a str>,
+}
+
 impl Ingest for KafkaIngest {
     fn offer(
         &self,
@@ -82,26 +93,38 @@ impl Ingest for KafkaIngest {
         publish: Publish,
         receipt: Receipt,
     ) -> Result<(), (Publish, Receipt)> {
-        let Some(identity) = session.identity::<Identity>() else {
+        let source = match session.identity::<Identity>() {
+            Some(Identity::Device { device }) => {
+                let model = self.directory.get(device).filter(Device::is_active).map(|found| found.model.id);
+                Source { key: device.as_str(), client_id: &session.client_id, device: device.as_str(), model }
+            }
+            // Which devices these are, and whether a person activated them, the decoder learns from the payload.
+            Some(Identity::Relay { client_id }) => {
+                Source { key: client_id, client_id, device: "", model: Some("") }
+            }
+            Some(Identity::Subscriber { .. }) => {
+                receipt.complete(Outcome::Failed(FailureReason::NotAuthorized));
+                return Ok(());
+            }
             // Every grant of our authenticator carries one.
-            receipt.complete(Outcome::Failed(FailureReason::NotStored));
-            return Ok(());
+            None => {
+                receipt.complete(Outcome::Failed(FailureReason::NotStored));
+                return Ok(());
+            }
         };
-        let device = self.directory.get(&identity.device).filter(fleetwire_registry::Device::is_active);
-        let topic = if device.is_some() { &self.raw } else { &self.held };
-        let model = device.map(|found| found.model.id).unwrap_or_default();
-        let value = self.record(session, identity, model, &publish).encode_to_vec();
+        let topic = if source.model.is_some() { &self.raw } else { &self.held };
+        let value = self.record(session, &source, &publish).encode_to_vec();
         let received_ms = i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX);
         let record = Record {
             topic,
-            key: Some(identity.device.as_str().as_bytes()),
+            key: Some(source.key.as_bytes()),
             payload: Some(&value),
             timestamp_ms: Some(received_ms),
             headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
         };
         match self.producer.send(record, receipt) {
             Ok(()) => {
-                self.metrics.taken(publish.qos, device.is_some(), publish.payload.len());
+                self.metrics.taken(publish.qos, source.model.is_some(), publish.payload.len());
                 Ok(())
             }
             Err((SendError::Full, receipt)) => Err((publish, receipt)),
@@ -120,21 +143,15 @@ impl Ingest for KafkaIngest {
 }
 
 impl KafkaIngest {
-    fn record(
-        &self,
-        session: &SessionFacts,
-        identity: &Identity,
-        model: &str,
-        publish: &Publish,
-    ) -> RawPublish {
+    fn record(&self, session: &SessionFacts, source: &Source<'_>, publish: &Publish) -> RawPublish {
         let user_property =
             |(name, value): (&str, &str)| UserProperty { name: name.to_owned(), value: value.to_owned() };
         RawPublish {
             payload: publish.payload.clone(),
             topic: publish.topic.to_string(),
-            client_id: session.client_id.to_string(),
+            client_id: source.client_id.to_owned(),
             account: session.account.to_string(),
-            device_id: identity.device.to_string(),
+            device_id: source.device.to_owned(),
             qos: match publish.qos {
                 QoS::AtMostOnce => Qos::AtMostOnce,
                 QoS::AtLeastOnce => Qos::AtLeastOnce,
@@ -156,7 +173,7 @@ impl KafkaIngest {
             user_properties: publish.user_properties().map(user_property).collect(),
             will: publish.will,
             region: self.origin.region.clone(),
-            model: model.to_owned(),
+            model: source.model.unwrap_or_default().to_owned(),
         }
     }
 }

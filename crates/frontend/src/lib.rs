@@ -7,7 +7,9 @@ pub mod auth;
 pub mod config;
 pub mod directory;
 pub mod fabric;
+pub mod identity;
 pub mod ingest;
+pub mod logins;
 pub mod metrics;
 pub mod service;
 

@@ -89,6 +89,48 @@ impl Observer for DoorMetrics {
     }
 }
 
+/// Failed logins.
+#[derive(Debug)]
+pub struct LoginMetrics {
+    throttled: CounterFamily,
+}
+
+impl LoginMetrics {
+    /// Makes the handles.
+    pub fn new() -> Self {
+        let (throttled, forgotten) =
+            ("fleetwire_frontend_logins_throttled_total", "fleetwire_frontend_logins_forgotten_total");
+        describe_counter!(
+            throttled,
+            "CONNECTs refused because too many logins had failed, by what had failed."
+        );
+        describe_counter!(
+            forgotten,
+            "Addresses, client ids and pairs of them whose failed logins were forgotten early: too many to remember."
+        );
+        Self { throttled: CounterFamily::new(throttled, "by", &["address", "client_id"]) }
+    }
+
+    /// A CONNECT was refused.
+    pub(crate) fn throttled(&self, by: &'static str) {
+        self.throttled.increment(by);
+    }
+
+    /// The counter of what was forgotten.
+    #[expect(clippy::unused_self, reason = "whoever has the handles has described the counter")]
+    pub(crate) fn forgotten(&self, of: &'static str) -> Counter {
+        let counter = counter!("fleetwire_frontend_logins_forgotten_total", "of" => of);
+        counter.increment(0);
+        counter
+    }
+}
+
+impl Default for LoginMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// What becomes of publishes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct IngestMetrics(Arc<Handles>);

@@ -19,7 +19,8 @@ use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::auth::DeviceAuthenticator;
+use crate::auth::Doorkeeper;
+use crate::auth::subscriber::Subscribers;
 use crate::config::FrontendSettings;
 use crate::directory::Directory;
 use crate::fabric::{self, Dispatcher, Downlink, Fabric};
@@ -40,6 +41,8 @@ pub struct Dependencies {
     pub directory: Directory,
     /// Accounts with their passwords.
     pub accounts: Accounts,
+    /// Subscriber accounts with their passwords; most deployments have none.
+    pub subscribers: Subscribers,
     /// Who this frontend is.
     pub origin: Origin,
     /// Conditions of the process.
@@ -59,7 +62,7 @@ pub struct Frontend {
 
 /// Binds the listener and adds the frontend's tasks, in two stages: sessions first, then the producer.
 pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stages) -> Result<Frontend> {
-    let Dependencies { kafka, topics, directory, accounts, origin, health, grace } = needs;
+    let Dependencies { kafka, topics, directory, accounts, subscribers, origin, health, grace } = needs;
     let metrics = IngestMetrics::new();
     let producer = Producer::new(&kafka, {
         let metrics = metrics.clone();
@@ -67,7 +70,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     })?;
     let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
     let parts = Parts {
-        authenticator: Arc::new(DeviceAuthenticator::new(accounts, directory, settings.unactivated)),
+        authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory, settings)),
         ingest: Arc::clone(&ingest),
         observer: Arc::new(DoorMetrics::new()),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),

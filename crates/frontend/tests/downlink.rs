@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fleetwire_frontend::auth::subscriber::Subscribers;
 use fleetwire_frontend::directory::Directory;
 use fleetwire_frontend::ingest::Origin;
 use fleetwire_frontend::{Dependencies, Frontend, FrontendSettings};
@@ -48,6 +49,7 @@ fn start(log: &EmbeddedLog, stages: &mut Stages) -> Frontend {
         topics: Topics::default(),
         directory: Directory::new(devices(), watch::channel(true).1),
         accounts: Accounts::load(&std::collections::BTreeMap::new(), WellKnown::Default, secret).unwrap(),
+        subscribers: Subscribers::default(),
         origin: Origin { frontend_id: "test".into(), region: String::new() },
         health: Health::default(),
         grace: Duration::from_secs(10),

@@ -85,7 +85,7 @@ async fn main() -> io::Result<()> {
         unix_ms: || 0,
     };
     let settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
-    let server = Server::bind(settings, parts)?;
+    let server = Server::bind(settings, parts).map_err(io::Error::other)?;
     let address = server.local_addr()?;
     let stop = CancellationToken::new();
     let (running, measured) = (

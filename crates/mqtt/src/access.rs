@@ -81,6 +81,8 @@ pub enum Refusal {
     NotAuthorized,
     /// The client or its address is shut out.
     Banned,
+    /// Too many logins failed; later may be better.
+    Throttled,
     /// Too much to do; later may be better.
     ServerBusy,
     /// Something that is needed is away.
@@ -95,6 +97,7 @@ impl Refusal {
             Self::BadClientId => "bad_client_id",
             Self::NotAuthorized => "not_authorized",
             Self::Banned => "banned",
+            Self::Throttled => "throttled",
             Self::ServerBusy => "server_busy",
             Self::ServerUnavailable => "server_unavailable",
         }
@@ -104,7 +107,7 @@ impl Refusal {
     pub const fn return_code(self) -> u8 {
         match self {
             Self::BadClientId => 2,
-            Self::ServerBusy | Self::ServerUnavailable => 3,
+            Self::Throttled | Self::ServerBusy | Self::ServerUnavailable => 3,
             Self::BadCredentials => 4,
             Self::NotAuthorized | Self::Banned => 5,
         }
@@ -117,6 +120,7 @@ impl Refusal {
             Self::BadClientId => Reason::ClientIdentifierNotValid,
             Self::NotAuthorized => Reason::NotAuthorized,
             Self::Banned => Reason::Banned,
+            Self::Throttled => Reason::ConnectionRateExceeded,
             Self::ServerBusy => Reason::ServerBusy,
             Self::ServerUnavailable => Reason::ServerUnavailable,
         }

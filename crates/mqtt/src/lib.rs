@@ -19,8 +19,11 @@ pub mod topic;
 
 pub use access::{Authenticator, ClientCertificate, Grant, Peer, Refusal, Transport};
 pub use ingest::{Ingest, Publish, SessionFacts};
-pub use observer::{Event, NotAdmitted, Observer};
+pub use observer::{Event, HandshakeFault, NotAdmitted, Observer, TurnedAway};
 pub use receipt::{FailureReason, Outcome, Receipt};
-pub use server::{DeliveryOutcome, Message, Parts, Published, RetainLimits, Server, Sessions, Settings};
+pub use server::{
+    BindError, ClientCertificates, DeliveryOutcome, GateSettings, Listener, Message, Parts, ProxySettings,
+    Published, Rate, RetainLimits, Server, Sessions, Settings, TlsError, TlsSettings, WebSocketSettings,
+};
 pub use session::{Downlink, End, Limits};
 pub use topic::TopicFilter;

@@ -23,8 +23,19 @@ pub enum Event<'a> {
     Opened,
     /// An accepted socket is closed, whatever became of it.
     Closed,
-    /// A socket was closed at once: as many connections are open as the settings allow.
-    TurnedAway,
+    /// A connection is over a limit: it is closed, at once or after [`Event::ToldBusy`].
+    TurnedAway(TurnedAway),
+    /// A client that was turned away was told to come again later.
+    ToldBusy,
+    /// A certificate is served with from now on.
+    CertificateLoaded {
+        /// End of its validity, unix time in seconds.
+        not_after: i64,
+    },
+    /// New certificate files are not usable; the old ones serve on.
+    CertificateRefused,
+    /// A WebSocket client sent what is no binary message, or too much at once; its connection ends.
+    WebSocketBreach,
     /// The listener could not accept, for example because file descriptors are used up.
     AcceptFailed,
     /// A connection ended before its CONNECT was accepted.
@@ -61,6 +72,78 @@ pub enum Event<'a> {
     MessageDropped(&'a SessionFacts),
 }
 
+/// Which limit a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// As many connections are open as the settings allow.
+    Connections,
+    /// As many connections of its address are open as the settings allow.
+    AddressConnections,
+    /// Its address connects too often.
+    AddressRate,
+    /// Too many handshakes wait, or its own waited too long.
+    Handshakes,
+}
+
+impl TurnedAway {
+    /// Every limit.
+    pub const ALL: [Self; 4] =
+        [Self::Connections, Self::AddressConnections, Self::AddressRate, Self::Handshakes];
+
+    /// The metric label: a fixed word.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::AddressConnections => "address_connections",
+            Self::AddressRate => "address_rate",
+            Self::Handshakes => "handshakes",
+        }
+    }
+}
+
+/// Why a connection did not get as far as its first MQTT packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandshakeFault {
+    /// The other end went away, or the socket failed.
+    Gone,
+    /// It was not done in time.
+    TimedOut,
+    /// A trusted proxy sent no PROXY header.
+    ProxyMissing,
+    /// A trusted proxy sent a PROXY header that is malformed or too long.
+    ProxyMalformed,
+    /// TLS was not agreed: another protocol, no common version or cipher, a bad record.
+    Tls,
+    /// The client showed no certificate where one is required.
+    NoCertificate,
+    /// The client's certificate is not valid here.
+    BadCertificate,
+    /// No WebSocket upgrade, or a malformed one.
+    WebSocket,
+    /// A WebSocket upgrade at another path.
+    WebSocketPath,
+    /// A WebSocket upgrade without the subprotocol `mqtt`.
+    WebSocketProtocol,
+}
+
+impl HandshakeFault {
+    /// The metric label: a fixed word.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Gone => "handshake_gone",
+            Self::TimedOut => "handshake_timeout",
+            Self::ProxyMissing => "proxy_missing",
+            Self::ProxyMalformed => "proxy_malformed",
+            Self::Tls => "tls",
+            Self::NoCertificate => "tls_no_certificate",
+            Self::BadCertificate => "tls_bad_certificate",
+            Self::WebSocket => "websocket",
+            Self::WebSocketPath => "websocket_path",
+            Self::WebSocketProtocol => "websocket_protocol",
+        }
+    }
+}
+
 /// Why a connection ended before it became a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotAdmitted {
@@ -70,6 +153,8 @@ pub enum NotAdmitted {
     TimedOut,
     /// The server is shutting down.
     ShuttingDown,
+    /// What its transport needs was not agreed.
+    Handshake(HandshakeFault),
     /// The first packet is no CONNECT.
     NotConnect,
     /// The CONNECT is malformed.
@@ -91,6 +176,7 @@ impl NotAdmitted {
             Self::Gone => "gone",
             Self::TimedOut => "connect_timeout",
             Self::ShuttingDown => "shutting_down",
+            Self::Handshake(fault) => fault.code(),
             Self::NotConnect => "not_connect",
             Self::Malformed(err) => err.code(),
             Self::Refused(refusal) => refusal.code(),

@@ -81,6 +81,26 @@ impl TopicFilter {
     pub fn covers(&self, filter: &str) -> bool {
         matches(&self.0, filter)
     }
+
+    /// Whether some topic is meant by both filters.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (one, two) = (self.as_str(), other.as_str());
+        // A wildcard in the first level does not reach topics that begin with `$`.
+        let hidden = |filter: &str, other: &str| filter.starts_with('$') && other.starts_with(['+', '#']);
+        if hidden(one, two) || hidden(two, one) {
+            return false;
+        }
+        let (mut one, mut two) = (one.split('/'), two.split('/'));
+        loop {
+            match (one.next(), two.next()) {
+                // `a/#` means `a` as well.
+                (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+                (Some("+"), Some(_)) | (Some(_), Some("+")) => {}
+                (Some(own), Some(level)) if own == level => {}
+                _ => return false,
+            }
+        }
+    }
 }
 
 /// Whether `filter` reaches all of `asked`, a topic name or another filter. Both must be well-formed.
@@ -162,6 +182,29 @@ mod tests {
         ];
         for (pattern, asked, expected) in cases {
             assert_eq!(filter(pattern).covers(asked), expected, "{pattern} {asked}");
+        }
+    }
+
+    #[test]
+    fn filters_overlap_where_some_topic_is_meant_by_both() {
+        let cases = [
+            ("a/b", "a/b", true),
+            ("a/b", "a/c", false),
+            ("a/+", "+/b", true),
+            ("a/+", "b/+", false),
+            ("+/OUTC", "ops/OUTC", true),
+            ("+/OUTC", "ops/x/OUTC", false),
+            ("#", "a", true),
+            ("a/#", "a", true),
+            ("a/#", "+", true),
+            ("a/b/#", "a", false),
+            ("#", "$SYS/x", false),
+            ("$SYS/#", "$SYS/+", true),
+            ("a", "a/", false),
+        ];
+        for (one, two, expected) in cases {
+            assert_eq!(filter(one).overlaps(&filter(two)), expected, "{one} {two}");
+            assert_eq!(filter(two).overlaps(&filter(one)), expected, "{two} {one}");
         }
     }
 

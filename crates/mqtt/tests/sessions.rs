@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fleetwire_mqtt::{
-    DeliveryOutcome, Downlink, Outcome,
+    DeliveryOutcome, Downlink, Outcome, Rate,
     packet::{Connect, Level, Properties, Property, QoS, Subscribe, Subscription, Will},
 };
 use support::{House, Wire, connect_packet, house, publish, soon};
@@ -269,4 +269,23 @@ async fn a_client_above_its_rate_waits_and_loses_nothing() {
     }
     assert!(started.elapsed() > Duration::from_millis(900), "one a second, after the first second's worth");
     assert!(house.notes.count("throttled") >= 1);
+}
+
+#[tokio::test]
+async fn an_address_above_its_rate_waits_and_loses_nothing() {
+    let house = house(|settings| {
+        settings.gate.publish_rate_per_address =
+            Some(Rate { per_second: 2.try_into().unwrap(), burst: 1.try_into().unwrap() });
+    });
+    let (mut one, _) = open(&house, &connect_packet(Level::V311, "1")).await;
+    let (mut two, _) = open(&house, &connect_packet(Level::V311, "2")).await;
+    let started = std::time::Instant::now();
+    for wire in [&mut one, &mut two] {
+        wire.send(&publish(Level::V311, "BCE/D", ONE, 1)).await;
+        wire.send(&publish(Level::V311, "BCE/D", ONE, 2)).await;
+    }
+    for _ in 0..4 {
+        house.store.next().await.1.complete(Outcome::Stored);
+    }
+    assert!(started.elapsed() > Duration::from_millis(1400), "one at once, and then two a second");
 }

@@ -279,7 +279,7 @@ async fn downlinks_name_every_way_they_can_end() {
 
 #[tokio::test]
 async fn a_drain_waits_for_publishes_in_flight_and_says_goodbye() {
-    let House { address: _, store, stop, running, notes, sessions } = {
+    let House { address: _, store, stop, running, notes, sessions, .. } = {
         let house = house(plain);
         let mut wire = Wire::connect(&house, Level::V5, ID).await;
         wire.send(&publish(Level::V5, "BCE/D", ONE, 1)).await;
@@ -312,8 +312,11 @@ async fn a_drain_ends_with_its_grace_period() {
 
 #[tokio::test]
 async fn a_connection_beyond_the_limit_is_turned_away() {
-    let house = house(|settings| settings.max_connections = 1);
+    let house = house(|settings| {
+        settings.max_connections = 1;
+        settings.gate.waiting_rooms = 0;
+    });
     let _first = Wire::connect(&house, Level::V311, ID).await;
     Wire::open(&house).await.closed().await;
-    house.notes.wait_for("turned_away").await;
+    house.notes.wait_for("turned_away connections").await;
 }

@@ -1,103 +1,79 @@
-//! Accounts: the MQTT user names under which devices connect, and what each may do.
+//! Accounts: the MQTT user names under which devices connect, with their passwords.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
+
+pub use crate::account_settings::{
+    AccountError, AccountSettings, CertificateName, ClientIds, EmptyClientId, PasswordRule, check,
+    is_plain_name, with_built_in,
+};
+use crate::password::hash;
 
 /// The password that the platform's setup page prints for every customer. A production start with it is
 /// refused.
 pub const WELL_KNOWN_PASSWORD: &str = "secretword";
 
-/// What an account's client ids must look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientIds {
-    /// 15 digits: the client id is the device's IMEI.
-    Imei,
+/// A password that several clients share, kept as a digest in memory.
+#[derive(Clone)]
+pub struct SharedPassword([u8; 32]);
+
+impl SharedPassword {
+    /// Keeps a password.
+    pub fn new(password: &SecretString) -> Self {
+        Self(digest(password.expose_secret().as_bytes()))
+    }
+
+    /// Whether the password is this one; takes the same time for any password of a length.
+    pub fn accepts(&self, password: &[u8]) -> bool {
+        digest(password).ct_eq(&self.0).into()
+    }
+
+    /// Whether it is the password that everybody knows.
+    pub fn is_well_known(&self) -> bool {
+        self.accepts(WELL_KNOWN_PASSWORD.as_bytes())
+    }
 }
 
-/// One account, as settings give it. `%c` in a topic stands for the client id.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AccountSettings {
-    /// What client ids must look like.
-    pub client_ids: ClientIds,
-    /// Topics that its sessions may publish to.
-    pub publish: Vec<String>,
-    /// Topic filters that its sessions may subscribe to.
-    #[serde(default)]
-    pub subscribe: Vec<String>,
+/// No salt: it is compared in this process only, and never stored.
+fn digest(password: &[u8]) -> [u8; 32] {
+    hash(&[0; 16], password)
 }
 
-/// One account with its passwords.
+impl fmt::Debug for SharedPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedPassword")
+    }
+}
+
+/// One account with its password.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// The MQTT user name.
     pub name: String,
     /// What it may do.
     pub settings: AccountSettings,
-    /// Passwords that are valid now; several while one is being replaced.
-    passwords: Vec<SecretString>,
+    /// None where a certificate stands in its place.
+    password: Option<SharedPassword>,
 }
 
 impl Account {
-    /// Whether the password is one of the valid ones; takes the same time for any password of a length.
+    /// Whether the password is the right one; takes the same time for any password of a length.
     pub fn accepts(&self, password: &[u8]) -> bool {
-        let matching = |valid: &SecretString| bool::from(valid.expose_secret().as_bytes().ct_eq(password));
-        // Not `any`: it would stop at the first match.
-        self.passwords.iter().fold(false, |found, valid| found | matching(valid))
+        self.password.as_ref().is_some_and(|own| own.accepts(password))
     }
 
     /// Whether the well-known password is valid.
     pub fn has_well_known_password(&self) -> bool {
-        self.accepts(WELL_KNOWN_PASSWORD.as_bytes())
+        self.password.as_ref().is_some_and(SharedPassword::is_well_known)
     }
 }
 
 /// All accounts by name.
 #[derive(Debug, Clone, Default)]
 pub struct Accounts(BTreeMap<String, Account>);
-
-/// Why accounts are not usable.
-#[derive(Debug, thiserror::Error)]
-pub enum AccountError {
-    /// No password is set.
-    #[error("account {name} has no password; set {variable} or {variable}_FILE")]
-    NoPassword {
-        /// The account.
-        name: String,
-        /// The environment variable that would hold it.
-        variable: String,
-    },
-    /// The well-known password outside `fleetwire run`.
-    #[error(
-        "account {name} has the well-known password; set another in {variable}, \
-         or allow_well_known_passwords = true if every device still has it"
-    )]
-    WellKnownPassword {
-        /// The account.
-        name: String,
-        /// The environment variable that would hold another.
-        variable: String,
-    },
-    /// A name that could share its password variable with another.
-    #[error("account name `{0}` has other characters than a-z, 0-9 and _")]
-    Name(String),
-    /// A topic of an account is not usable as an access rule.
-    #[error("account {name}: topic `{topic}` must not hold a wildcard, and must not be empty")]
-    Topic {
-        /// The account.
-        name: String,
-        /// The topic.
-        topic: String,
-    },
-    /// The password could not be read.
-    #[error(transparent)]
-    Secret(#[from] Box<dyn std::error::Error + Send + Sync>),
-}
 
 /// Whether the password that everybody knows may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,9 +98,10 @@ impl Accounts {
         E: std::error::Error + Send + Sync + 'static,
     {
         check(settings)?;
-        let mut all = built_in();
-        all.extend(settings.clone());
-        let accounts = all.into_iter().map(|(name, settings)| {
+        let accounts = with_built_in(settings).into_iter().map(|(name, settings)| {
+            if settings.password == PasswordRule::Certificate {
+                return Ok((name.clone(), Account { name, settings, password: None }));
+            }
             let variable = password_variable(&name);
             let password = secret(&variable).map_err(|err| AccountError::Secret(Box::new(err)))?;
             let password = match (password, well_known) {
@@ -132,11 +109,11 @@ impl Accounts {
                 (None, WellKnown::Default) => WELL_KNOWN_PASSWORD.into(),
                 (None, _) => return Err(AccountError::NoPassword { name, variable }),
             };
-            let account = Account { name: name.clone(), settings, passwords: vec![password] };
-            if well_known == WellKnown::Refused && account.has_well_known_password() {
+            let password = SharedPassword::new(&password);
+            if well_known == WellKnown::Refused && password.is_well_known() {
                 return Err(AccountError::WellKnownPassword { name, variable });
             }
-            Ok((name, account))
+            Ok((name.clone(), Account { name, settings, password: Some(password) }))
         });
         accounts.collect::<Result<_, _>>().map(Self)
     }
@@ -155,32 +132,6 @@ impl Accounts {
 /// The environment variable that holds an account's password.
 pub fn password_variable(account: &str) -> String {
     format!("FLEETWIRE_ACCOUNT_{}_PASSWORD", account.to_uppercase())
-}
-
-/// The accounts that the platform's setup pages name.
-fn built_in() -> BTreeMap<String, AccountSettings> {
-    let topics = |list: &[&str]| list.iter().map(|&topic| topic.to_owned()).collect();
-    let bce = AccountSettings {
-        client_ids: ClientIds::Imei,
-        publish: topics(&["BCE/D", "BCE/E", "BCE/F", "BCE/R"]),
-        subscribe: topics(&["%c/OUTC"]),
-    };
-    BTreeMap::from([("bce_device".to_owned(), bce)])
-}
-
-/// Whether accounts are usable as access rules: plain names, and topics without wildcards.
-pub fn check(accounts: &BTreeMap<String, AccountSettings>) -> Result<(), AccountError> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let bad = |topic: &&String| topic.is_empty() || topic.contains(['+', '#', '\0']);
-    for (name, settings) in accounts {
-        if name.is_empty() || !name.chars().all(plain) {
-            return Err(AccountError::Name(name.clone()));
-        }
-        if let Some(topic) = settings.publish.iter().chain(&settings.subscribe).find(bad) {
-            return Err(AccountError::Topic { name: name.clone(), topic: topic.clone() });
-        }
-    }
-    Ok(())
 }
 
 impl fmt::Display for Account {
@@ -208,6 +159,7 @@ mod tests {
         let account = accounts.get("bce_device").unwrap();
         assert!(account.accepts(b"secretword"));
         assert!(!account.accepts(b"Secretword") && !account.accepts(b"") && !account.accepts(b"secret"));
+        assert!(!format!("{account:?}").contains("secretword"));
     }
 
     #[test]
@@ -222,14 +174,16 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_with_a_wildcard_is_refused() {
-        let settings = AccountSettings {
-            client_ids: ClientIds::Imei,
-            publish: vec!["BCE/#".to_owned()],
-            subscribe: Vec::new(),
-        };
-        let settings = BTreeMap::from([("wide".to_owned(), settings)]);
-        let loaded = Accounts::load(&settings, WellKnown::Default, |_| -> Secret { Ok(None) });
-        assert!(matches!(loaded, Err(AccountError::Topic { .. })));
+    fn an_account_with_certificates_has_no_password() {
+        let mut settings = AccountSettings::imei(&["in"], &[]);
+        settings.certificate = CertificateName::CommonName;
+        settings.password = PasswordRule::Certificate;
+        let settings = BTreeMap::from([("bce_device".to_owned(), settings)]);
+        let none = |_: &str| -> Secret { Ok(None) };
+        for well_known in [WellKnown::Refused, WellKnown::Default] {
+            let accounts = Accounts::load(&settings, well_known, none).unwrap();
+            let account = accounts.get("bce_device").unwrap();
+            assert!(!account.accepts(b"") && !account.accepts(b"secretword"));
+        }
     }
 }

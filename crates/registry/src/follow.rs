@@ -80,7 +80,8 @@ impl Registry {
                 self.metrics.updates.increment(1);
                 if let Err(err) = applied {
                     self.metrics.unusable.increment(1);
-                    warn!(%err, offset = record.offset(), "a record of the device registry is not usable");
+                    let device = String::from_utf8_lossy(record.key().unwrap_or_default());
+                    warn!(%err, %device, offset = record.offset(), "a record of the device registry is not usable");
                 }
                 self.count();
             }

@@ -4,13 +4,16 @@
 //! Devices live in a compacted Kafka topic; every service follows it into memory. Nothing registers itself.
 
 pub mod account;
+mod account_settings;
 pub mod catalogue;
 pub mod devices;
 pub mod follow;
 mod metrics;
+pub mod password;
 pub mod read;
 pub mod write;
 
 pub use account::{Account, Accounts};
 pub use catalogue::{Catalogue, Model};
-pub use devices::{Device, Devices};
+pub use devices::{Device, Devices, Login};
+pub use password::PasswordHash;

@@ -9,6 +9,7 @@ use prost::Message as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::catalogue::Model;
+use crate::password::PasswordHash;
 use crate::read::{self, ReadError};
 
 /// Why devices could not be written.
@@ -45,6 +46,29 @@ pub struct Activation {
     pub model: &'static Model,
     /// Name for people; may be empty.
     pub name: String,
+    /// What becomes of its account and its password.
+    pub login: OwnLogin,
+}
+
+/// What a device has of its own to come in with. Where nothing is said, what the registry holds stays.
+#[derive(Debug, Clone, Default)]
+pub struct OwnLogin {
+    /// Account under which it connects.
+    pub account: Option<String>,
+    /// Its password.
+    pub password: OwnPassword,
+}
+
+/// What becomes of a device's own password.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum OwnPassword {
+    /// It stays, or there is none.
+    #[default]
+    Keep,
+    /// It is this.
+    Set(PasswordHash),
+    /// There is none: the account's password serves.
+    Remove,
 }
 
 /// What becomes of devices that are registered already.
@@ -120,6 +144,12 @@ impl Writer<'_> {
             device_id: activation.device.to_string(),
             model: activation.model.id.to_owned(),
             status: DeviceStatus::Active.into(),
+            account: activation.login.account.clone().unwrap_or(before.account),
+            password_hash: match activation.login.password {
+                OwnPassword::Keep => before.password_hash,
+                OwnPassword::Set(hash) => hash.to_bytes().into(),
+                OwnPassword::Remove => Vec::new().into(),
+            },
             name: if activation.name.is_empty() { before.name } else { activation.name.clone() },
             revision: before.revision.saturating_add(1),
             created_time: before.created_time.or(now),

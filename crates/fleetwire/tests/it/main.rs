@@ -12,4 +12,5 @@ mod bad_input;
 mod command_line;
 mod embedded;
 mod faults;
+mod logins;
 mod support;

@@ -302,14 +302,15 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn start(dir: &TempDir) -> Self {
-        Self::with(dir, &[])
+        Self::start_with(dir, |_| ())
     }
 
-    pub(crate) fn with(dir: &TempDir, flags: &[&str]) -> Self {
+    pub(crate) fn start_with(dir: &TempDir, change: impl FnOnce(&mut Command)) -> Self {
         let data_dir = dir.path().join("data");
         let mut command =
             fleetwire(&["run", "--mqtt", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"]);
-        command.arg(&data_dir).args(flags).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
+        command.arg(&data_dir).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
+        change(&mut command);
         let mut process = Process::start(command);
         let file = data_dir.join("run.json");
         let run: Value = until("the run file", || {

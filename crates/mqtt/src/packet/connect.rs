@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 
-use super::{Level, PacketError, Properties, QoS, properties::Allowed, reader::Reader, writer};
+use super::{Level, PacketError, Properties, Property, QoS, properties::Allowed, reader::Reader, writer};
 use crate::topic;
 
 /// A client's first packet. Its `Debug` shows neither password nor will payload.
@@ -67,6 +67,13 @@ impl Connect {
         check_flags(flags, level)?;
         let keep_alive = reader.u16()?;
         let properties = properties(&mut reader, level, Allowed::CONNECT)?;
+        let has = |wanted: fn(&Property) -> bool| properties.iter().any(wanted);
+        // Data of an authentication that has no method, section 3.1.2.11.10.
+        if has(|p| matches!(p, Property::AuthenticationData(_)))
+            && !has(|p| matches!(p, Property::AuthenticationMethod(_)))
+        {
+            return Err(PacketError::PropertyValue(0x16));
+        }
         let client_id = reader.text()?;
         let will = if flags & WILL == 0 { None } else { Some(Will::read(&mut reader, flags, level)?) };
         let user_name = if flags & USER_NAME == 0 { None } else { Some(reader.text()?) };

@@ -45,6 +45,9 @@ pub enum PacketError {
     /// A topic filter that breaks the wildcard rules.
     #[error("topic filter is malformed")]
     TopicFilter,
+    /// Subscription options that no subscription may have.
+    #[error("subscription options are forbidden")]
+    SubscriptionOptions,
     /// Packet id zero.
     #[error("packet id is zero")]
     PacketId,
@@ -92,6 +95,7 @@ impl PacketError {
             Self::Text => "text",
             Self::TopicName => "topic_name",
             Self::TopicFilter => "topic_filter",
+            Self::SubscriptionOptions => "subscription_options",
             Self::PacketId => "packet_id",
             Self::NoFilters => "no_filters",
             Self::TooMany => "too_many",
@@ -110,6 +114,7 @@ impl PacketError {
         match self {
             Self::TooLarge { .. } => Reason::PacketTooLarge,
             Self::ServerOnly(_)
+            | Self::SubscriptionOptions
             | Self::PacketId
             | Self::NoFilters
             | Self::DuplicateProperty(_)

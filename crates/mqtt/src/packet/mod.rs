@@ -107,7 +107,14 @@ impl Packet {
             }
         }
         match kind {
-            1 => Connect::decode(frame.body).map(|connect| Self::Connect(Box::new(connect))),
+            1 => {
+                let connect = Connect::decode(frame.body)?;
+                // Only its own level says whether this matters.
+                if frame.padded && connect.level.is_v5() {
+                    return Err(PacketError::VariableInteger);
+                }
+                Ok(Self::Connect(Box::new(connect)))
+            }
             3 => PublishPacket::decode(frame, level).map(Self::Publish),
             4..=7 => Ack::decode(frame, level).map(Self::Ack),
             8 => Subscribe::decode(frame.body, level).map(Self::Subscribe),

@@ -32,6 +32,7 @@ pub enum Reason {
     PayloadFormatInvalid = 0x99,
     UseAnotherServer = 0x9C,
     SharedSubscriptionsNotSupported = 0x9E,
+    ConnectionRateExceeded = 0x9F,
     SubscriptionIdentifiersNotSupported = 0xA1,
 }
 

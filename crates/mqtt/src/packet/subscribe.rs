@@ -92,14 +92,15 @@ impl Subscription {
         let filter = filter(reader)?;
         let byte = reader.u8()?;
         let options = byte & 0x3C;
-        if byte & 0xC0 != 0 || options != 0 && !level.is_v5() || options >> 4 == 3 {
+        if byte & 0xC0 != 0 || options != 0 && !level.is_v5() {
             return Err(PacketError::ReservedBits);
         }
-        // No Local on a shared subscription is a protocol error of its own, [MQTT-3.8.3-4].
-        if options & 0x04 != 0 && topic::is_shared(&filter) {
-            return Err(PacketError::TopicFilter);
+        let qos = QoS::from_bits(byte)?;
+        // Retain Handling 3, and No Local on a shared subscription, [MQTT-3.8.3-4].
+        if options >> 4 == 3 || options & 0x04 != 0 && topic::is_shared(&filter) {
+            return Err(PacketError::SubscriptionOptions);
         }
-        Ok(Self { filter, qos: QoS::from_bits(byte)?, options })
+        Ok(Self { filter, qos, options })
     }
 }
 

@@ -170,7 +170,7 @@ fn too_many_properties_are_refused() {
 #[test]
 fn malformed_packets_say_what_is_wrong() {
     let (three, five) = (Level::V311, Level::V5);
-    let cases: [(Level, &[u8], PacketError); 20] = [
+    let cases: [(Level, &[u8], PacketError); 23] = [
         (three, &[0x32, 5, 0, 1, b'a', 0, 0], PacketError::PacketId),
         (three, &[0x36, 5, 0, 1, b'a', 0, 1], PacketError::QoS),
         (three, &[0x38, 3, 0, 1, b'a'], PacketError::ReservedBits),
@@ -185,7 +185,10 @@ fn malformed_packets_say_what_is_wrong() {
         (three, &[0xA2, 2, 0, 1], PacketError::NoFilters),
         (three, &[0x82, 6, 0, 1, 0, 1, b'a', 3], PacketError::QoS),
         (three, &[0x82, 6, 0, 1, 0, 1, b'a', 4], PacketError::ReservedBits),
-        (five, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30], PacketError::ReservedBits),
+        (five, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x40], PacketError::ReservedBits),
+        (five, &[0x82, 7, 0, 1, 0, 0, 1, b'a', 0x30], PacketError::SubscriptionOptions),
+        (five, b"\x82\x0f\0\x01\0\0\x09$share/ga\x04", PacketError::SubscriptionOptions),
+        (five, b"\x10\x11\0\x04MQTT\x05\x02\0\0\x04\x16\0\x01x\0\0", PacketError::PropertyValue(0x16)),
         (three, &[0x82, 7, 0, 1, 0, 2, b'a', b'#', 0], PacketError::TopicFilter),
         (three, &[0xC0, 1, 0], PacketError::Trailing),
         (three, &[0xE0, 1, 0], PacketError::Trailing),
@@ -195,6 +198,8 @@ fn malformed_packets_say_what_is_wrong() {
     for (level, bytes, expected) in cases {
         assert_eq!(decode(level, bytes), Err(expected), "{bytes:x?}");
     }
+    let padded = b"\x10\x8d\0\0\x04MQTT\x05\x02\0\0\0\0\0";
+    assert_eq!(decode(three, padded), Err(PacketError::VariableInteger));
     for kind in [2, 9, 11, 13] {
         assert_eq!(decode(five, &[kind << 4, 0]), Err(PacketError::ServerOnly(kind)));
     }

@@ -15,15 +15,16 @@ use tracing::debug;
 
 use super::{
     Core,
+    gate::Visit,
     handshake::shake_hands,
-    hub::Listener,
+    hub::Subscriber,
     mailbox::{Closing, DeliveryOutcome, Mailbox, Reply, given_up, tell},
     parked::{self, Parked},
     sessions::Place,
     socket::{self, Turn},
 };
 use crate::{
-    access::{Authenticator, Peer},
+    access::Authenticator,
     ingest::{Ingest, Publish},
     observer::Event,
     packet::{self, Frame},
@@ -46,43 +47,47 @@ pub(super) type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// Serves one stream from its first byte to its last; hands out what is left of the session.
 ///
 /// The parts that an idle connection is past, or not yet at, are boxed: they cost nothing while it is idle.
-pub(super) async fn serve<S, A, I>(stream: S, peer: Peer, core: &Core<A, I>) -> Option<Waiting<'_>>
+pub(super) async fn serve<'a, S, A, I>(stream: S, visit: &Visit, core: &'a Core<A, I>) -> Option<Waiting<'a>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Authenticator,
     I: Ingest,
 {
-    let mut connection = Box::pin(open(stream, peer, core)).await?;
+    let mut connection = Box::pin(open(stream, visit, core)).await?;
     let end = connection.run().await;
     Box::pin(connection.end(end)).await
 }
 
 /// From the first byte to a session, or to a refusal.
-async fn open<S, A, I>(mut stream: S, peer: Peer, core: &Core<A, I>) -> Option<Box<Connection<'_, S, A, I>>>
+async fn open<'v, 'c, S, A, I>(
+    mut stream: S,
+    visit: &'v Visit,
+    core: &'c Core<A, I>,
+) -> Option<Box<Connection<'v, 'c, S, A, I>>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Authenticator,
     I: Ingest,
 {
     let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-    let admission = match shake_hands(&mut stream, &peer, core, &mut input, &mut output).await {
+    let admission = match shake_hands(&mut stream, &visit.peer, core, &mut input, &mut output).await {
         Ok(admission) => admission,
         Err(cause) => {
-            debug!(peer = %peer.address, code = cause.code(), "not admitted");
+            debug!(peer = %visit.peer.address, code = cause.code(), "not admitted");
             core.parts.observer.on(Event::NotAdmitted(cause));
             socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
             return None;
         }
     };
     let entered = enter(admission, core, &mut output).await;
-    Some(Box::new(Connection::new(stream, entered, core, input, output)))
+    Some(Box::new(Connection::new(stream, entered, (visit, core), input, output)))
 }
 
 /// A session with its place among the sessions.
 struct Entered {
     session: Session,
     mailbox: Arc<Mailbox>,
-    listener: Option<Arc<Listener>>,
+    subscriber: Option<Arc<Subscriber>>,
     place: Place,
 }
 
@@ -101,16 +106,16 @@ async fn enter<A, I>(admission: Admission, core: &Core<A, I>, output: &mut Bytes
         }
         None => None,
     };
-    let (kept, listener) = inherited.map_or((None, None), |i| (Some(*i.kept), i.listener));
+    let (kept, subscriber) = inherited.map_or((None, None), |i| (Some(*i.kept), i.subscriber));
     let session = admission.begin(kept, output);
     if session.was_resumed() {
         core.parts.observer.on(Event::Resumed(session.facts()));
     }
     let hub = &core.sessions.hub;
-    let listener = match listener {
-        Some(listener) if listens && session.was_resumed() => {
-            hub.subscribe(&listener, session.subscriptions());
-            Some(listener)
+    let subscriber = match subscriber {
+        Some(subscriber) if listens && session.was_resumed() => {
+            hub.subscribe(&subscriber, session.subscriptions());
+            Some(subscriber)
         }
         Some(other) => {
             hub.leave(&other);
@@ -118,16 +123,17 @@ async fn enter<A, I>(admission: Admission, core: &Core<A, I>, output: &mut Bytes
         }
         None => listens.then(|| hub.enter(&session.facts().client_id, &mailbox)),
     };
-    Entered { session, mailbox, listener, place }
+    Entered { session, mailbox, subscriber, place }
 }
 
 /// A connection whose client is let in.
-struct Connection<'a, S, A, I> {
+struct Connection<'v, 'c, S, A, I> {
     stream: S,
-    core: &'a Core<A, I>,
+    visit: &'v Visit,
+    core: &'c Core<A, I>,
     session: Session,
     mailbox: Arc<Mailbox>,
-    listener: Option<Arc<Listener>>,
+    subscriber: Option<Arc<Subscriber>>,
     place: Place,
     input: BytesMut,
     output: BytesMut,
@@ -152,14 +158,20 @@ struct Connection<'a, S, A, I> {
     read_at_ms: u64,
 }
 
-impl<'a, S, A, I> Connection<'a, S, A, I>
+impl<'v, 'c, S, A, I> Connection<'v, 'c, S, A, I>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
     A: Authenticator,
     I: Ingest,
 {
-    fn new(stream: S, entered: Entered, core: &'a Core<A, I>, input: BytesMut, output: BytesMut) -> Self {
-        let Entered { session, mailbox, listener, place } = entered;
+    fn new(
+        stream: S,
+        entered: Entered,
+        (visit, core): (&'v Visit, &'c Core<A, I>),
+        input: BytesMut,
+        output: BytesMut,
+    ) -> Self {
+        let Entered { session, mailbox, subscriber, place } = entered;
         // A drain that began before this entry did not see it.
         if core.stop.is_cancelled() {
             mailbox.close(Closing::Drain);
@@ -167,9 +179,10 @@ where
         core.parts.observer.on(Event::Connected(session.facts()));
         Self {
             stream,
+            visit,
             core,
             mailbox,
-            listener,
+            subscriber,
             place,
             input,
             output,
@@ -189,8 +202,8 @@ where
     }
 
     /// Answers who still waits, says goodbye, and parks the session, which may go on elsewhere meanwhile.
-    async fn end(self, end: End) -> Option<Waiting<'a>> {
-        let Self { mut stream, core, session, mailbox, listener, place, mut output, waiting, held, .. } =
+    async fn end(self, end: End) -> Option<Waiting<'c>> {
+        let Self { mut stream, core, session, mailbox, subscriber, place, mut output, waiting, held, .. } =
             self;
         drop(held);
         let facts = session.facts();
@@ -200,8 +213,8 @@ where
             tell(reply, DeliveryOutcome::Unacknowledged);
         }
         session.say_goodbye(end, core.settings.server_reference.as_ref(), &mut output);
-        let parked = Parked::new(core, session.park(end), mailbox, listener, place);
-        let mut waiting: Waiting<'a> = Box::pin(parked.wait());
+        let parked = Parked::new(core, session.park(end), mailbox, subscriber, place);
+        let mut waiting: Waiting<'c> = Box::pin(parked.wait());
         let mut closing = pin!(async {
             if !matches!(end, End::PeerGone | End::WriteTimeout) {
                 socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
@@ -254,7 +267,7 @@ where
     fn take_packets(&mut self) -> Result<(), End> {
         loop {
             self.session.settle(&mut self.output)?;
-            if !self.serves() || self.output.len() >= MAX_OUTPUT {
+            if !self.serves() || self.output.len() >= MAX_OUTPUT || !self.address_may_publish() {
                 break;
             }
             let limit = self.session.limits().max_packet_size;
@@ -270,6 +283,21 @@ where
         }
         self.look_ahead();
         Ok(())
+    }
+
+    /// Whether the peer's address may publish, if a publish is next; if not, the client waits for a while.
+    fn address_may_publish(&mut self) -> bool {
+        if self.core.settings.gate.publish_rate_per_address.is_none() {
+            return true;
+        }
+        let whole_publish =
+            Frame::peek(&self.input).is_some_and(|(first, size)| first >> 4 == 3 && size <= self.input.len());
+        let asked = if whole_publish { self.visit.may_publish(Instant::now().into_std()) } else { Ok(()) };
+        if let Err(wait) = asked {
+            self.pause = Some(Instant::now() + wait);
+            self.core.parts.observer.on(Event::Throttled(self.session.facts()));
+        }
+        asked.is_ok()
     }
 
     /// Whether the client's next packet may be taken, as far as the client itself does not stand in the way.
@@ -327,9 +355,9 @@ where
 
     /// Lets a session that listens listen to what it is subscribed to now, and sends it what is retained.
     fn subscribed(&self, granted: &[(Subscribed, bool)]) {
-        let Some(listener) = &self.listener else { return };
+        let Some(subscriber) = &self.subscriber else { return };
         let (hub, facts) = (&self.core.sessions.hub, self.session.facts());
-        hub.subscribe(listener, self.session.subscriptions());
+        hub.subscribe(subscriber, self.session.subscriptions());
         for (subscribed, existed) in granted {
             if subscribed.wants_retained(*existed) {
                 let dropped = hub.send_retained(&self.mailbox, subscribed, self.read_at.into_std());

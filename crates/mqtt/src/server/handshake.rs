@@ -52,7 +52,8 @@ where
     admit(frame, visitor, &core.settings.limits, gate, output)
 }
 
-async fn first_frame<S: AsyncRead + AsyncWrite + Unpin>(
+/// Waits for the first packet, of at most `limit` bytes.
+pub(super) async fn first_frame<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     input: &mut BytesMut,
     limit: usize,

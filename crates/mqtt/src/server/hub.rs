@@ -76,7 +76,7 @@ impl Default for RetainLimits {
 
 /// A session that listens. It stays the same when the session goes on with another connection.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(super) struct Subscriber {
     client_id: CompactString,
     inner: Mutex<Inner>,
 }
@@ -90,7 +90,7 @@ struct Inner {
 /// The sessions of a server that listen.
 #[derive(Debug)]
 pub(super) struct Hub {
-    listeners: RwLock<Vec<Arc<Listener>>>,
+    subscribers: RwLock<Vec<Arc<Subscriber>>>,
     /// Listeners with a subscription, as good as known without a lock.
     listening: AtomicUsize,
     retained: Mutex<Retained>,
@@ -99,7 +99,7 @@ pub(super) struct Hub {
 impl Hub {
     pub(super) fn new(limits: RetainLimits) -> Self {
         Self {
-            listeners: RwLock::default(),
+            subscribers: RwLock::default(),
             listening: AtomicUsize::new(0),
             retained: Mutex::new(Retained::new(limits)),
         }
@@ -110,22 +110,22 @@ impl Hub {
         self.listening.load(Relaxed) > 0
     }
 
-    pub(super) fn enter(&self, client_id: &str, mailbox: &Arc<Mailbox>) -> Arc<Listener> {
+    pub(super) fn enter(&self, client_id: &str, mailbox: &Arc<Mailbox>) -> Arc<Subscriber> {
         let inner = Inner { mailbox: mailbox.clone(), subscriptions: Vec::new() };
-        let listener = Arc::new(Listener { client_id: client_id.into(), inner: inner.into() });
-        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener.clone());
-        listener
+        let subscriber = Arc::new(Subscriber { client_id: client_id.into(), inner: inner.into() });
+        self.subscribers.write().unwrap_or_else(PoisonError::into_inner).push(subscriber.clone());
+        subscriber
     }
 
-    pub(super) fn leave(&self, listener: &Arc<Listener>) {
-        self.subscribe(listener, &[]);
-        let mut listeners = self.listeners.write().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|entered| !Arc::ptr_eq(entered, listener));
+    pub(super) fn leave(&self, subscriber: &Arc<Subscriber>) {
+        self.subscribe(subscriber, &[]);
+        let mut subscribers = self.subscribers.write().unwrap_or_else(PoisonError::into_inner);
+        subscribers.retain(|entered| !Arc::ptr_eq(entered, subscriber));
     }
 
-    /// Sets what a listener is subscribed to.
-    pub(super) fn subscribe(&self, listener: &Listener, subscriptions: &[Subscribed]) {
-        let mut inner = listener.lock();
+    /// Sets what a subscriber is subscribed to.
+    pub(super) fn subscribe(&self, subscriber: &Subscriber, subscriptions: &[Subscribed]) {
+        let mut inner = subscriber.lock();
         match (inner.subscriptions.is_empty(), subscriptions.is_empty()) {
             (true, false) => self.listening.fetch_add(1, Relaxed),
             (false, true) => self.listening.fetch_sub(1, Relaxed),
@@ -149,8 +149,8 @@ impl Hub {
         if message.retain {
             published.not_retained = !lock(&self.retained).set(message, now);
         }
-        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            match listener.offer(message) {
+        for subscriber in self.subscribers.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            match subscriber.offer(message) {
                 Some(true) => published.taken += 1,
                 Some(false) => published.dropped += 1,
                 None => {}
@@ -160,7 +160,7 @@ impl Hub {
     }
 }
 
-impl Listener {
+impl Subscriber {
     /// Goes on with another connection's mailbox, which gets what waits in the old one.
     pub(super) fn move_to(&self, mailbox: &Arc<Mailbox>) {
         let mut inner = self.lock();

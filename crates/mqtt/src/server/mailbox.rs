@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::hub::Listener;
+use super::hub::Subscriber;
 use crate::{
     packet::QoS,
     receipt::Answers,
@@ -93,7 +93,7 @@ pub(super) struct Claim {
 #[derive(Debug)]
 pub(super) struct Inherited {
     pub(super) kept: Box<Kept>,
-    pub(super) listener: Option<Arc<Listener>>,
+    pub(super) subscriber: Option<Arc<Subscriber>>,
 }
 
 /// One connection's mailbox. A push rings the same bell as an answered publish.

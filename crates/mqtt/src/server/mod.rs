@@ -1,44 +1,53 @@
-//! The listener: accepts connections, drives a session on each, and shuts down in order.
+//! The server: accepts connections on its listeners, drives a session on each, and shuts down in order.
 //!
-//! One task per connection on one tracker. Transports other than TCP will enter at `connection::serve`, which
-//! takes any stream.
+//! One task per connection on one tracker. A connection passes [`gate`], then [`arrival`] (PROXY header, TLS,
+//! WebSocket), and enters at `connection::serve`, which takes any stream.
 
+mod accept;
+mod arrival;
 mod connection;
+mod flushed;
+mod gate;
 mod handshake;
 mod hub;
+mod listener;
 mod mailbox;
 mod parked;
+mod proxy;
 mod retained;
 mod sessions;
 mod settings;
 mod socket;
+mod tls;
+mod turn_away;
+mod websocket;
 
+pub use gate::{GateSettings, Rate};
 pub use hub::{Message, Published, RetainLimits};
+pub use listener::{BindError, Listener};
 pub use mailbox::DeliveryOutcome;
+pub use proxy::ProxySettings;
 pub use sessions::Sessions;
 pub use settings::Settings;
+pub use tls::{ClientCertificates, TlsError, TlsSettings};
+pub use websocket::WebSocketSettings;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, future::pending, io, net::SocketAddr, sync::Arc, time::Instant};
 
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
-};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::{
-    access::{Authenticator, Peer},
+    access::{Authenticator, Transport},
     ingest::Ingest,
-    observer::{Event, Observer},
+    observer::Observer,
 };
+use gate::Gate;
+use listener::Bound;
 use mailbox::Closing;
-
-/// How long accepting rests after a failure such as "too many open files".
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// Connections that the kernel may hold ready.
-const BACKLOG: u32 = 4096;
+use tls::Keeper;
 
 /// What a frontend brings along.
 #[derive(Clone)]
@@ -58,31 +67,44 @@ struct Core<A, I> {
     settings: Settings,
     parts: Parts<A, I>,
     sessions: Sessions,
+    gate: Gate,
+    tls: Option<Arc<Keeper>>,
     stop: CancellationToken,
 }
 
-/// An MQTT listener that is bound and not yet accepting.
+/// An MQTT server that is bound and not yet accepting.
 pub struct Server<A, I> {
-    listener: TcpListener,
+    listeners: Vec<Bound>,
+    tls: Option<Arc<Keeper>>,
     settings: Settings,
     parts: Parts<A, I>,
     sessions: Sessions,
 }
 
 impl<A: Authenticator, I: Ingest> Server<A, I> {
-    /// Binds the address of the settings; port 0 takes a free one.
-    pub fn bind(settings: Settings, parts: Parts<A, I>) -> io::Result<Self> {
-        let socket = if settings.listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(settings.listen)?;
-        let listener = socket.listen(BACKLOG)?;
+    /// Reads certificates and binds the addresses of the settings; port 0 takes a free one.
+    pub fn bind(settings: Settings, parts: Parts<A, I>) -> Result<Self, BindError> {
+        let keeper = |tls: &TlsSettings| Keeper::new(tls.clone(), Arc::clone(&parts.observer));
+        let tls = settings.tls.as_ref().map(keeper).transpose()?.map(Arc::new);
+        let secure =
+            |listener: &&Listener| matches!(listener.transport, Transport::Tls | Transport::SecureWebSocket);
+        if let (None, Some(listener)) = (&tls, settings.listeners.iter().find(secure)) {
+            return Err(BindError::NoCertificate(listener.transport));
+        }
+        let listeners = listener::bind(&settings)?;
         let sessions = Sessions::new(&settings);
-        Ok(Self { listener, settings, parts, sessions })
+        Ok(Self { listeners, tls, settings, parts, sessions })
     }
 
-    /// The address that is bound.
+    /// The first address that is bound.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        let first = self.listeners.first().map(|bound| bound.at.address);
+        first.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+
+    /// Where clients connect, in the order of the settings.
+    pub fn listeners(&self) -> Vec<Listener> {
+        self.listeners.iter().map(|bound| bound.at).collect()
     }
 
     /// The sessions of this server, for downlinks. Clones share.
@@ -93,16 +115,19 @@ impl<A: Authenticator, I: Ingest> Server<A, I> {
     /// Serves until `stop`, then drains: nothing more is read, publishes in flight are answered within the
     /// grace period, and every connection is closed.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { listener, settings, parts, sessions } = self;
+        let Self { listeners, tls, settings, parts, sessions } = self;
         let grace = settings.drain_grace;
-        let core = Arc::new(Core { settings, parts, sessions: sessions.clone(), stop: stop.clone() });
+        let gate = Gate::new(&settings.gate, settings.max_connections, Instant::now());
+        let (sharing, stopping, keeper) = (sessions.clone(), stop.clone(), tls.clone());
+        let core = Arc::new(Core { settings, parts, sessions: sharing, gate, tls, stop: stopping });
         let tasks = TaskTracker::new();
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            () = accept(&listener, &core, &tasks) => {}
+            () = accept_all(&listeners, &core, &tasks) => {}
+            () = follow(keeper) => {}
         }
-        drop(listener);
+        drop(listeners);
         tasks.close();
         let drained = async {
             sessions.drain(grace / 2).await;
@@ -116,52 +141,28 @@ impl<A: Authenticator, I: Ingest> Server<A, I> {
     }
 }
 
-/// Accepts for ever. One connection never delays another.
-async fn accept<A: Authenticator, I: Ingest>(
-    listener: &TcpListener,
+/// Accepts on every listener, for ever.
+async fn accept_all<A: Authenticator, I: Ingest>(
+    listeners: &[Bound],
     core: &Arc<Core<A, I>>,
     tasks: &TaskTracker,
 ) {
-    let places = Arc::new(Semaphore::new(core.settings.max_connections.min(Semaphore::MAX_PERMITS)));
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => match places.clone().try_acquire_owned() {
-                Ok(place) => {
-                    tasks.spawn(serve(stream, peer, place, core.clone()));
-                }
-                Err(_) => core.parts.observer.on(Event::TurnedAway),
-            },
-            Err(err) if err.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(err) => {
-                warn!(%err, "cannot accept");
-                core.parts.observer.on(Event::AcceptFailed);
-                sleep(ACCEPT_BACKOFF).await;
-            }
-        }
-    }
+    let mut all: FuturesUnordered<_> =
+        listeners.iter().map(|bound| accept::accept(bound, core, tasks)).collect();
+    while all.next().await.is_some() {}
 }
 
-async fn serve<A: Authenticator, I: Ingest>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: OwnedSemaphorePermit,
-    core: Arc<Core<A, I>>,
-) {
-    if let Err(err) = stream.set_nodelay(true) {
-        debug!(%peer, %err, "cannot turn Nagle's algorithm off");
-    }
-    core.parts.observer.on(Event::Opened);
-    let parked = connection::serve(stream, Peer::tcp(peer), &core).await;
-    core.parts.observer.on(Event::Closed);
-    drop(place);
-    if let Some(parked) = parked {
-        parked.await;
+/// Keeps certificates fresh, for ever.
+async fn follow(keeper: Option<Arc<Keeper>>) {
+    match keeper {
+        Some(keeper) => keeper.follow().await,
+        None => pending().await,
     }
 }
 
 impl<A, I> fmt::Debug for Server<A, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("listener", &self.listener).finish_non_exhaustive()
+        f.debug_struct("Server").field("listeners", &self.listeners).finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     Core,
-    hub::Listener,
+    hub::Subscriber,
     mailbox::{Claim, Closing, Inherited, Mailbox},
     sessions::Place,
 };
@@ -40,7 +40,7 @@ pub(super) struct Parked<'a, A, I> {
     core: &'a Core<A, I>,
     kept: Box<Kept>,
     mailbox: Arc<Mailbox>,
-    listener: Option<Arc<Listener>>,
+    subscriber: Option<Arc<Subscriber>>,
     /// Whether the session may wait; without, it is over at once.
     place: Option<(Place, OwnedSemaphorePermit)>,
     since: Instant,
@@ -62,7 +62,7 @@ impl<'a, A: Authenticator, I: Ingest> Parked<'a, A, I> {
         core: &'a Core<A, I>,
         (kept, keep): (Kept, bool),
         mailbox: Arc<Mailbox>,
-        listener: Option<Arc<Listener>>,
+        subscriber: Option<Arc<Subscriber>>,
         place: Place,
     ) -> Self {
         let permit = if keep && !core.stop.is_cancelled() { core.sessions.keep() } else { None };
@@ -74,7 +74,7 @@ impl<'a, A: Authenticator, I: Ingest> Parked<'a, A, I> {
         if place.is_some() {
             mailbox.go_away();
         }
-        Self { core, kept: kept.into(), mailbox, listener, place, since: Instant::now(), claimed: None }
+        Self { core, kept: kept.into(), mailbox, subscriber, place, since: Instant::now(), claimed: None }
     }
 
     /// Waits until the session is inherited or over, and leaves nothing behind.
@@ -89,9 +89,9 @@ impl<'a, A: Authenticator, I: Ingest> Parked<'a, A, I> {
     }
 
     async fn over(self) {
-        let Self { core, mut kept, mailbox, listener, place, .. } = self;
-        if let Some(listener) = &listener {
-            core.sessions.hub.leave(listener);
+        let Self { core, mut kept, mailbox, subscriber, place, .. } = self;
+        if let Some(subscriber) = &subscriber {
+            core.sessions.hub.leave(subscriber);
         }
         if place.is_some() {
             core.parts.observer.on(Event::KeptOver(kept.facts()));
@@ -109,17 +109,17 @@ impl<'a, A: Authenticator, I: Ingest> Parked<'a, A, I> {
             return Some(self);
         };
         let Claim { to, heir } = *claim;
-        let Self { core, mut kept, mailbox, listener, place, since, claimed } = self;
-        if let Some(listener) = &listener {
-            listener.move_to(&to);
+        let Self { core, mut kept, mailbox, subscriber, place, since, claimed } = self;
+        if let Some(subscriber) = &subscriber {
+            subscriber.move_to(&to);
         }
         // The client is back in time.
         kept.drop_will();
-        let Err(back) = heir.send(Inherited { kept, listener }) else {
+        let Err(back) = heir.send(Inherited { kept, subscriber }) else {
             mailbox.shut();
             return None;
         };
-        Some(Self { core, kept: back.kept, mailbox, listener: back.listener, place, since, claimed })
+        Some(Self { core, kept: back.kept, mailbox, subscriber: back.subscriber, place, since, claimed })
     }
 
     async fn fate(&mut self) -> Fate {

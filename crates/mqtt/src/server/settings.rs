@@ -1,4 +1,4 @@
-//! Bounds and times of a listener.
+//! Bounds and times of a server.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -7,16 +7,28 @@ use std::{
 
 use bytestring::ByteString;
 
-use super::RetainLimits;
+use super::{GateSettings, Listener, ProxySettings, RetainLimits, TlsSettings, WebSocketSettings};
 use crate::session::Limits;
 
-/// Bounds and times of a listener. The defaults suit trackers.
+/// Listeners, bounds and times of a server. The defaults suit trackers.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Address to listen on.
+    /// Address of the one listener, of plain TCP, that there is when `listeners` is empty.
     pub listen: SocketAddr,
-    /// Connections that may be open; one more is closed at once.
+    /// Where clients connect. All listeners feed the same sessions.
+    pub listeners: Vec<Listener>,
+    /// The certificate of the listeners that need one.
+    pub tls: Option<TlsSettings>,
+    /// How WebSocket connections are taken.
+    pub websocket: WebSocketSettings,
+    /// Which proxies are trusted.
+    pub proxy: ProxySettings,
+    /// Limits at the door.
+    pub gate: GateSettings,
+    /// Connections that may be open; one more is turned away.
     pub max_connections: usize,
+    /// How long a connection may take for everything before its first MQTT packet: PROXY header, TLS, WebSocket.
+    pub handshake_timeout: Duration,
     /// How long a connection may take to send its whole CONNECT.
     pub connect_timeout: Duration,
     /// Largest CONNECT, fixed header included: what a stranger may make this server hold.
@@ -41,7 +53,13 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 1883)),
+            listeners: Vec::new(),
+            tls: None,
+            websocket: WebSocketSettings::default(),
+            proxy: ProxySettings::default(),
+            gate: GateSettings::default(),
             max_connections: 100_000,
+            handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             max_connect_size: 8 * 1024,
             write_timeout: Duration::from_secs(20),

@@ -119,6 +119,13 @@ fn refuse(level: Level, return_code: u8, reason: Reason, out: &mut BytesMut) {
     ConnAck { session_present: false, code, properties: Properties::default() }.encode(out, level);
 }
 
+/// Answers a first packet, unjudged, with "server busy" if it is a CONNECT.
+pub(crate) fn busy(frame: Frame, out: &mut BytesMut) {
+    if let Ok(Packet::Connect(connect)) = Packet::decode(frame, Level::V311) {
+        refuse(connect.level, 3, Reason::ServerBusy, out);
+    }
+}
+
 /// Tells a client why its CONNECT is malformed, where its protocol level has words for that.
 fn refuse_malformed(err: PacketError, body: &Bytes, out: &mut BytesMut) {
     match err {

@@ -13,6 +13,7 @@ mod pace;
 mod publish;
 mod subscribe;
 
+pub(crate) use admit::busy;
 pub use admit::{Admission, Visitor, admit};
 pub use end::End;
 pub use kept::Kept;

@@ -13,12 +13,12 @@ use std::{
 
 use bytes::BytesMut;
 use fleetwire_mqtt::{
-    Authenticator, End, Event, Grant, Ingest, NotAdmitted, Observer, Parts, Peer, Publish, Receipt, Refusal,
-    Server, SessionFacts, Sessions, Settings, TopicFilter,
+    Authenticator, End, Event, Grant, Ingest, Listener, NotAdmitted, Observer, Parts, Peer, Publish, Receipt,
+    Refusal, Server, SessionFacts, Sessions, Settings, TopicFilter,
     packet::{Connect, Level, Properties, PublishPacket, QoS},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -71,6 +71,26 @@ fn operator(client_id: &str) -> Grant {
         max_queued: 8,
         listens: true,
         ..Grant::new(Arc::new("identity"))
+    }
+}
+
+/// A door, with notes of who came.
+pub struct Porter {
+    door: Box<dyn Authenticator>,
+    peers: Mutex<Vec<Peer>>,
+}
+
+impl Porter {
+    /// Who came last.
+    pub fn last(&self) -> Peer {
+        self.peers.lock().unwrap().last().unwrap().clone()
+    }
+}
+
+impl Authenticator for Porter {
+    fn authenticate(&self, connect: &Connect, peer: &Peer) -> Result<Grant, Refusal> {
+        self.peers.lock().unwrap().push(peer.clone());
+        self.door.authenticate(connect, peer)
     }
 }
 
@@ -147,10 +167,15 @@ pub struct Notes {
 impl Notes {
     /// Waits until a word was noted.
     pub async fn wait_for(&self, word: &str) {
+        self.wait_for_many(word, 1).await;
+    }
+
+    /// Waits until a word was noted so often.
+    pub async fn wait_for_many(&self, word: &str, count: usize) {
         soon(async {
             loop {
                 let changed = self.changed.notified();
-                if self.count(word) > 0 {
+                if self.count(word) >= count {
                     return;
                 }
                 changed.await;
@@ -174,13 +199,17 @@ impl Observer for Notes {
             Event::Duplicate(_) => "duplicate".into(),
             Event::IngestFull(_) => "ingest_full".into(),
             Event::Connected(_) => "connected".into(),
-            Event::TurnedAway => "turned_away".into(),
             Event::Kept(_) => "kept".into(),
             Event::NotKept(_) => "not_kept".into(),
             Event::KeptOver(_) => "kept_over".into(),
             Event::Resumed(_) => "resumed".into(),
             Event::Throttled(_) => "throttled".into(),
             Event::MessageDropped(_) => "message_dropped".into(),
+            Event::TurnedAway(why) => format!("turned_away {}", why.code()),
+            Event::ToldBusy => "told_busy".into(),
+            Event::CertificateLoaded { .. } => "certificate_loaded".into(),
+            Event::CertificateRefused => "certificate_refused".into(),
+            Event::WebSocketBreach => "websocket_breach".into(),
             _ => return,
         };
         self.words.lock().unwrap().push(word);
@@ -191,6 +220,8 @@ impl Observer for Notes {
 /// A running server.
 pub struct House {
     pub address: SocketAddr,
+    pub listeners: Vec<Listener>,
+    pub porter: Arc<Porter>,
     pub store: Arc<Store>,
     pub notes: Arc<Notes>,
     pub sessions: Sessions,
@@ -198,26 +229,33 @@ pub struct House {
     pub running: JoinHandle<()>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test is the service")]
 pub fn house(change: impl FnOnce(&mut Settings)) -> House {
+    house_of(Door, change)
+}
+
+/// A running server that somebody else keeps the door of.
+#[expect(clippy::disallowed_methods, reason = "the test is the service")]
+pub fn house_of(authenticator: impl Authenticator, change: impl FnOnce(&mut Settings)) -> House {
     let mut settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
     change(&mut settings);
     let (store, notes) = (Arc::new(Store::new()), Arc::new(Notes::default()));
+    let porter = Arc::new(Porter { door: Box::new(authenticator), peers: Mutex::default() });
     let parts = Parts {
-        authenticator: Arc::new(Door),
+        authenticator: porter.clone(),
         ingest: store.clone(),
         observer: notes.clone(),
         unix_ms: || 1_700_000_000_000,
     };
     let server = Server::bind(settings, parts).unwrap();
     let (address, sessions) = (server.local_addr().unwrap(), server.sessions());
+    let listeners = server.listeners();
     let stop = CancellationToken::new();
     let running = tokio::spawn(server.run(stop.clone()));
-    House { address, store, notes, sessions, stop, running }
+    House { address, listeners, porter, store, notes, sessions, stop, running }
 }
 
 /// A client of bare bytes.
-pub struct Wire(pub TcpStream);
+pub struct Wire<S = TcpStream>(pub S);
 
 impl Wire {
     pub async fn open(house: &House) -> Self {
@@ -226,15 +264,23 @@ impl Wire {
 
     /// Connects as `client_id` and takes the CONNACK.
     pub async fn connect(house: &House, level: Level, client_id: &str) -> Self {
-        let mut wire = Self::open(house).await;
+        Self::introduce(Self::open(house).await.0, level, client_id).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.unwrap();
+        self.0.flush().await.unwrap();
+    }
+
+    /// Connects as `client_id` over a stream that is there already, and takes the CONNACK.
+    pub async fn introduce(stream: S, level: Level, client_id: &str) -> Self {
+        let mut wire = Self(stream);
         wire.send(&connect(level, client_id)).await;
         let (first, body) = wire.packet().await;
         assert_eq!((first, body[1]), (0x20, 0));
         wire
-    }
-
-    pub async fn send(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).await.unwrap();
     }
 
     /// The next packet: first byte and body.

@@ -1,0 +1,116 @@
+//! Clients of device accounts: the password, the client id, the certificate, and the registry's word.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use fleetwire_model::{DeviceId, Imei};
+use fleetwire_mqtt::packet::Connect;
+use fleetwire_mqtt::{Grant, Peer, Refusal, TopicFilter};
+use fleetwire_registry::account::{ClientIds, EmptyClientId, PasswordRule};
+use fleetwire_registry::{Account, Login};
+
+use super::client_id::{Space, assigned, choose, is_relay_id};
+use crate::config::Unactivated;
+use crate::directory::Directory;
+use crate::identity::Identity;
+
+/// Judges clients of device accounts.
+#[derive(Debug)]
+pub(super) struct DeviceRules {
+    pub(super) directory: Directory,
+    pub(super) unactivated: Unactivated,
+}
+
+/// The client as its CONNECT and its certificate describe it.
+struct Claim {
+    client_id: CompactString,
+    /// The device that the client id means, where it means one.
+    device: Option<DeviceId>,
+    login: Option<Login>,
+}
+
+impl DeviceRules {
+    /// Judges a client of `account`. Nothing but "bad credentials" is said before the password is right.
+    pub(super) fn judge(&self, account: &Account, connect: &Connect, peer: &Peer) -> Result<Grant, Refusal> {
+        // Before the registry is read, a device with a password of its own looks like one without.
+        if !self.directory.is_caught_up() {
+            return Err(Refusal::ServerUnavailable);
+        }
+        let claim = self.claim(account, connect, peer);
+        let own = claim.as_ref().ok().and_then(|claim| claim.login.as_ref()?.password);
+        let password = connect.password.as_deref().unwrap_or_default();
+        let proven = match (account.settings.password, own) {
+            // `claim` is an error without a certificate.
+            (PasswordRule::Certificate, _) => true,
+            (PasswordRule::Required, Some(own)) => own.accepts(password),
+            (PasswordRule::Required, None) => account.accepts(password),
+        };
+        if !proven {
+            return Err(Refusal::BadCredentials);
+        }
+        let claim = claim?;
+        if claim.device.is_some() {
+            self.admit(claim.login.as_ref(), account)?;
+        }
+        grant(account, connect, claim)
+    }
+
+    /// Who the client says it is.
+    fn claim(&self, account: &Account, connect: &Connect, peer: &Peer) -> Result<Claim, Refusal> {
+        let settings = &account.settings;
+        let fits = |name: &str| match settings.client_ids {
+            ClientIds::Imei => name.parse::<Imei>().is_ok(),
+            ClientIds::Any => is_relay_id(name),
+        };
+        let given = match settings.client_ids {
+            ClientIds::Imei => CompactString::new(&*connect.client_id),
+            ClientIds::Any => Space::Relay(&account.name).own_part(&connect.client_id),
+        };
+        let mut client_id = choose(&given, peer, settings.certificate, fits)?;
+        if client_id.is_empty() && settings.empty_client_id == EmptyClientId::Assign {
+            client_id = assigned();
+        }
+        if !fits(&client_id) {
+            return Err(Refusal::BadClientId);
+        }
+        if settings.client_ids == ClientIds::Any {
+            return Ok(Claim { client_id, device: None, login: None });
+        }
+        let imei: Imei = client_id.parse().map_err(|_| Refusal::BadClientId)?;
+        let device = DeviceId::from(imei);
+        let login = self.directory.login(&device);
+        // Whoever registered a device with a wrong digit was asked about it.
+        if settings.imei_check_digit && login.is_none() && !imei.has_valid_check_digit() {
+            return Err(Refusal::BadClientId);
+        }
+        Ok(Claim { client_id, device: Some(device), login })
+    }
+
+    /// The registry's word on a device that has proven itself.
+    fn admit(&self, login: Option<&Login>, account: &Account) -> Result<(), Refusal> {
+        match login {
+            Some(found) if found.account() != account.name => Err(Refusal::NotAuthorized),
+            Some(found) if !found.device.is_active() => Err(Refusal::NotAuthorized),
+            Some(_) => Ok(()),
+            None if self.unactivated == Unactivated::Hold => Ok(()),
+            None => Err(Refusal::NotAuthorized),
+        }
+    }
+}
+
+fn grant(account: &Account, connect: &Connect, claim: Claim) -> Result<Grant, Refusal> {
+    let Claim { client_id, device, .. } = claim;
+    let filters = |patterns: &[String]| -> Result<Arc<[TopicFilter]>, Refusal> {
+        let fill = |pattern: &String| TopicFilter::fill(pattern, &client_id);
+        patterns.iter().map(fill).collect::<Result<_, _>>().map_err(|_| Refusal::BadClientId)
+    };
+    let (publish, subscribe) = (filters(&account.settings.publish)?, filters(&account.settings.subscribe)?);
+    let (session_id, identity) = match device {
+        Some(device) => (Some(client_id).filter(|id| *id != *connect.client_id), Identity::Device { device }),
+        None => {
+            let session_id = Space::Relay(&account.name).session_id(&client_id);
+            (Some(session_id), Identity::Relay { client_id })
+        }
+    };
+    Ok(Grant { client_id: session_id, publish, subscribe, ..Grant::new(Arc::new(identity)) })
+}

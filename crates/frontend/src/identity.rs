@@ -1,0 +1,26 @@
+//! Who a session speaks for; ingest and the fabric read it back from the session's facts.
+
+use compact_str::CompactString;
+use fleetwire_model::DeviceId;
+
+use crate::auth::subscriber::Seat;
+
+/// What the authenticator knows of a session that was let in.
+#[derive(Debug)]
+pub enum Identity {
+    /// One device.
+    Device {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Many devices behind one connection; their payloads name them.
+    Relay {
+        /// The client id as the client knows it; the session's own is kept apart from other accounts'.
+        client_id: CompactString,
+    },
+    /// A person or a program that watches. What it publishes never goes to Kafka.
+    Subscriber {
+        /// Held until the session ends, and counted against the account.
+        seat: Seat,
+    },
+}

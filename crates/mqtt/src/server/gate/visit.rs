@@ -1,0 +1,29 @@
+//! What a connection holds of the door's limits for as long as it lasts.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::addresses::AddressPlace;
+use crate::access::Peer;
+
+/// A connection that was let through the gate. Dropping it gives its places back.
+#[derive(Debug)]
+pub(in crate::server) struct Visit {
+    /// Who came.
+    pub(in crate::server) peer: Peer,
+    address: Option<AddressPlace>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Visit {
+    pub(super) const fn new(peer: Peer, place: OwnedSemaphorePermit, address: Option<AddressPlace>) -> Self {
+        Self { peer, address, _place: place }
+    }
+
+    /// Takes one of the publishes of the peer's address, or says how long until there is one. Costs nothing while
+    /// no such rate is set.
+    pub(in crate::server) fn may_publish(&self, now: Instant) -> Result<(), Duration> {
+        self.address.as_ref().map_or(Ok(()), |address| address.may_publish(now))
+    }
+}
