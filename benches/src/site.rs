@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::{DeviceId, Imei, Topics};
 use fleetwire_registry::Catalogue;
-use fleetwire_registry::write::{Activation, Existing, Writer};
+use fleetwire_registry::write::{Activation, Existing, OwnLogin, Writer};
 
 use crate::service::Service;
 
@@ -65,7 +65,12 @@ impl Site {
     /// Activates devices; what others publish goes to the held topic.
     pub fn activate(&self, imeis: impl Iterator<Item = Imei>) -> Result<()> {
         let model = Catalogue.get(Catalogue::DEFAULT).context("no default model")?;
-        let activation = |imei| Activation { device: DeviceId::from(imei), model, name: String::new() };
+        let activation = |imei| Activation {
+            device: DeviceId::from(imei),
+            model,
+            name: String::new(),
+            login: OwnLogin::default(),
+        };
         let activations: Vec<_> = imeis.map(activation).collect();
         let client = self.client();
         let writer = Writer { client: &client, topics: &self.topics, by: "benches", limit: PATIENCE };
