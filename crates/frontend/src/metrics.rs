@@ -222,6 +222,11 @@ impl Default for IngestMetrics {
 }
 
 fn describe() {
+    describe_connections();
+    describe_publishes();
+}
+
+fn describe_connections() {
     describe_gauge!("fleetwire_frontend_connections", Unit::Count, "Open connections.");
     describe_counter!("fleetwire_frontend_accepted_total", "Connections accepted.");
     describe_counter!(
@@ -256,6 +261,9 @@ fn describe() {
     );
     describe_counter!("fleetwire_frontend_disconnects_total", "Sessions that ended, by reason.");
     describe_counter!("fleetwire_frontend_subscriptions_total", "Topic filters asked for, by result.");
+}
+
+fn describe_publishes() {
     describe_counter!(
         "fleetwire_frontend_publishes_refused_total",
         "Publishes to topics that the account does not allow; not stored."
