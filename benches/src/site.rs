@@ -1,6 +1,6 @@
 //! A deployment on loopback: topics of its own in some Kafka, devices, and a frontend of the binary.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::{DeviceId, Imei, Topics};
 use fleetwire_registry::Catalogue;
-use fleetwire_registry::write::{Activation, Existing, Writer};
+use fleetwire_registry::write::{Activation, Existing, OwnLogin, Writer};
 
 use crate::service::Service;
 
@@ -65,7 +65,12 @@ impl Site {
     /// Activates devices; what others publish goes to the held topic.
     pub fn activate(&self, imeis: impl Iterator<Item = Imei>) -> Result<()> {
         let model = Catalogue.get(Catalogue::DEFAULT).context("no default model")?;
-        let activation = |imei| Activation { device: DeviceId::from(imei), model, name: String::new() };
+        let activation = |imei| Activation {
+            device: DeviceId::from(imei),
+            model,
+            name: String::new(),
+            login: OwnLogin::default(),
+        };
         let activations: Vec<_> = imeis.map(activation).collect();
         let client = self.client();
         let writer = Writer { client: &client, topics: &self.topics, by: "benches", limit: PATIENCE };
@@ -73,11 +78,20 @@ impl Site {
         Ok(())
     }
 
+    /// The same deployment with another binary.
+    #[must_use]
+    pub fn with_binary(&self, binary: PathBuf) -> Self {
+        Self { binary, bootstrap: self.bootstrap.clone(), topics: self.topics.clone() }
+    }
+
     /// Starts a frontend that is ready, again if its port is not free yet; `mqtt` is `HOST:PORT`.
-    pub fn frontend(&self, mqtt: &str) -> Result<Service> {
+    pub fn frontend(&self, mqtt: &str, config: Option<&Path>) -> Result<Service> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut command = self.command(&["frontend", "--mqtt", mqtt]);
+            if let Some(config) = config {
+                command.arg("--config").arg(config);
+            }
             command.env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
             match Service::start(command, &ADDRESSES) {
                 Err(error) if Instant::now() < deadline && format!("{error:#}").contains("in use") => {}

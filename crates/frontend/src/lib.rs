@@ -11,6 +11,7 @@ pub mod identity;
 pub mod ingest;
 pub mod logins;
 pub mod metrics;
+pub mod record;
 pub mod service;
 
 pub use config::FrontendSettings;
