@@ -1,6 +1,6 @@
 //! A deployment on loopback: topics of its own in some Kafka, devices, and a frontend of the binary.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -78,11 +78,20 @@ impl Site {
         Ok(())
     }
 
+    /// The same deployment with another binary.
+    #[must_use]
+    pub fn with_binary(&self, binary: PathBuf) -> Self {
+        Self { binary, bootstrap: self.bootstrap.clone(), topics: self.topics.clone() }
+    }
+
     /// Starts a frontend that is ready, again if its port is not free yet; `mqtt` is `HOST:PORT`.
-    pub fn frontend(&self, mqtt: &str) -> Result<Service> {
+    pub fn frontend(&self, mqtt: &str, config: Option<&Path>) -> Result<Service> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut command = self.command(&["frontend", "--mqtt", mqtt]);
+            if let Some(config) = config {
+                command.arg("--config").arg(config);
+            }
             command.env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
             match Service::start(command, &ADDRESSES) {
                 Err(error) if Instant::now() < deadline && format!("{error:#}").contains("in use") => {}

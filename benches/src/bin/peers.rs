@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -42,13 +43,20 @@ struct Cli {
     /// Publishes a second, several with commas; 0 is as fast as PUBACKs come
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,0")]
     rates: Vec<u32>,
-    /// Only this server: mosquitto, fleetwire or producer
+    /// Only servers whose row begins so: mosquitto, fleetwire, other, bare
     #[arg(long)]
     only: Option<String>,
+    /// Another build of the binary, measured in the same run
+    #[arg(long)]
+    other: Option<PathBuf>,
+    /// The frontends' configuration file
+    #[arg(long)]
+    config: Option<PathBuf>,
 }
 
 const MOSQUITTO: &str = "mosquitto, acknowledges only";
 const OURS: &str = "fleetwire, acks=all in Kafka";
+const OTHER: &str = "other build of fleetwire";
 const PRODUCER: &str = "bare producer, same records";
 /// What a record has beside its payload: the publish's circumstances.
 const ENVELOPE: usize = 170;
@@ -68,7 +76,10 @@ fn main() -> Result<()> {
     let kafka = TestKafka::shared()?.bootstrap().to_owned();
     let site = Site::new(binary()?, kafka, &format!("peers{}", std::process::id()))?;
     site.activate(clients.iter().copied())?;
-    let frontend = site.frontend("127.0.0.1:0")?;
+    let frontend = site.frontend("127.0.0.1:0", cli.config.as_deref())?;
+    let start =
+        |binary: &PathBuf| site.with_binary(binary.clone()).frontend("127.0.0.1:0", cli.config.as_deref());
+    let other = cli.other.as_ref().map(start).transpose()?;
     let mosquitto = Mosquitto::start()?;
     let clients: Vec<String> = clients.iter().map(ToString::to_string).collect();
     println!(
@@ -88,15 +99,22 @@ fn main() -> Result<()> {
             warm_up: Duration::from_secs(1),
             measured: Duration::from_secs(cli.seconds),
         };
-        let mut rows = [MOSQUITTO, OURS, PRODUCER].map(|name| (name, Row::default()));
+        let mut rows = [MOSQUITTO, OURS, OTHER, PRODUCER].map(|name| (name, Row::default()));
         for _ in 0..cli.rounds {
             for (name, row) in &mut rows {
-                if cli.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+                if cli.only.as_ref().is_some_and(|only| !name.starts_with(only.as_str())) {
                     continue;
                 }
+                let fleetwire = |frontend: &Service| {
+                    load::run(frontend.address("devices may connect")?, &load, || frontend.cpu())
+                };
                 row.add(&match *name {
                     MOSQUITTO => load::run(mosquitto.address, &load, || cpu(mosquitto.child.id()))?,
-                    OURS => load::run(frontend.address("devices may connect")?, &load, || frontend.cpu())?,
+                    OURS => fleetwire(&frontend)?,
+                    OTHER => match &other {
+                        Some(other) => fleetwire(other)?,
+                        None => continue,
+                    },
                     _ => produce(&site, &load)?,
                 });
             }
@@ -104,7 +122,7 @@ fn main() -> Result<()> {
         for (name, row) in &mut rows {
             row.print(rate, name);
         }
-        let [mosquitto, ours, _] = &mut rows;
+        let [mosquitto, ours, ..] = &mut rows;
         let ratio = median(&mut mosquitto.1.cpu) / median(&mut ours.1.cpu);
         println!("{:>8}  CPU of mosquitto's publish over ours: {ratio:.2}", "");
     }

@@ -36,7 +36,7 @@ pub fn run(settings: &Settings) -> Result<Outcome> {
     let imeis = imeis(settings.devices)?;
     // The publishes of the others go to the held topic.
     scene.site.activate(imeis.iter().copied().step_by(2))?;
-    let mut frontend = scene.site.frontend("127.0.0.1:0")?;
+    let mut frontend = scene.site.frontend("127.0.0.1:0", None)?;
     let address = frontend.address("devices may connect")?;
     let start = Instant::now();
     let fleet = Fleet::start(settings, &imeis, address);
@@ -119,6 +119,6 @@ impl Scene {
             }
             _ => frontend.kill()?,
         }
-        self.site.frontend(&address)
+        self.site.frontend(&address, None)
     }
 }

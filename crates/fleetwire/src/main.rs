@@ -19,6 +19,12 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use fleetwire_service::exit::Exit;
+use mimalloc::MiMalloc;
+
+/// A record is allocated on one thread and given back on another, in Rust and in librdkafka, which is what glibc's
+/// allocator is slowest at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Streaming ingestion for GPS trackers that speak MQTT: device -> Kafka -> decoded positions.
 #[derive(Debug, Parser)]

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use fleetwire_model::DeviceId;
 
 use crate::auth::subscriber::Seat;
+use crate::record::Head;
 
 /// What the authenticator knows of a session that was let in.
 #[derive(Debug)]
@@ -12,11 +13,15 @@ pub enum Identity {
     Device {
         /// The device.
         device: DeviceId,
+        /// What its records begin with.
+        head: Head,
     },
     /// Many devices behind one connection; their payloads name them.
     Relay {
         /// The client id as the client knows it; the session's own is kept apart from other accounts'.
         client_id: CompactString,
+        /// What its records begin with.
+        head: Head,
     },
     /// A person or a program that watches. What it publishes never goes to Kafka.
     Subscriber {

@@ -4,30 +4,21 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
-use fleetwire_model::pb::{Qos, RawPublish, UserProperty};
-use fleetwire_model::{TYPE_HEADER, Topic, Topics, time};
-use fleetwire_mqtt::packet::QoS;
+use fleetwire_model::{TYPE_HEADER, Topic, Topics};
 use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts, Sessions};
 use fleetwire_registry::Device;
-use prost::Message as _;
 
 use crate::directory::Directory;
 use crate::fabric::Fabric;
 use crate::identity::Identity;
 use crate::metrics::IngestMetrics;
 use crate::mirror::Envelope;
+use crate::record::{self, Source};
+
+pub use crate::record::Origin;
 
 /// How long a session without room waits before it tries again by itself.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
-
-/// Who this frontend is, for the records that it writes.
-#[derive(Debug, Clone)]
-pub struct Origin {
-    /// Name of the replica.
-    pub frontend_id: String,
-    /// Name of the deployment; may be empty.
-    pub region: String,
-}
 
 /// Writes raw publishes to Kafka.
 #[derive(Debug)]
@@ -87,16 +78,6 @@ const fn reason(error: DeliveryError) -> FailureReason {
     }
 }
 
-/// Where a publish comes from, as its record says it.
-struct Source<'a> {
-    key: &'a str,
-    client_id: &'a str,
-    /// Empty if the session speaks for many.
-    device: &'a str,
-    /// None for a device that nobody activated: what it publishes is held.
-    model: Option<&'a str>,
-}
-
 impl Ingest for KafkaIngest {
     fn offer(
         &self,
@@ -105,13 +86,19 @@ impl Ingest for KafkaIngest {
         receipt: Receipt,
     ) -> Result<(), (Publish, Receipt)> {
         let source = match session.identity::<Identity>() {
-            Some(Identity::Device { device }) => {
+            Some(Identity::Device { device, head }) => {
                 let model = self.directory.get(device).filter(Device::is_active).map(|found| found.model.id);
-                Source { key: device.as_str(), client_id: &session.client_id, device: device.as_str(), model }
+                Source {
+                    key: device.as_str(),
+                    client_id: &session.client_id,
+                    device: device.as_str(),
+                    model,
+                    head,
+                }
             }
             // Which devices these are, and whether a person activated them, the decoder learns from the payload.
-            Some(Identity::Relay { client_id }) => {
-                Source { key: client_id, client_id, device: "", model: Some("") }
+            Some(Identity::Relay { client_id, head }) => {
+                Source { key: client_id, client_id, device: "", model: Some(""), head }
             }
             Some(Identity::Subscriber { .. }) => return self.to_listeners(session, publish, receipt),
             // Every grant of our authenticator carries one.
@@ -121,16 +108,18 @@ impl Ingest for KafkaIngest {
             }
         };
         let topic = if source.model.is_some() { &self.raw } else { &self.held };
-        let value = self.record(session, &source, &publish).encode_to_vec();
         let received_ms = i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX);
-        let record = Record {
-            topic,
-            key: Some(source.key.as_bytes()),
-            payload: Some(&value),
-            timestamp_ms: Some(received_ms),
-            headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
-        };
-        match self.producer.send(record, receipt) {
+        let sent = record::with(&self.origin, session, &source, &publish, |value| {
+            let record = Record {
+                topic,
+                key: Some(source.key.as_bytes()),
+                payload: Some(value),
+                timestamp_ms: Some(received_ms),
+                headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
+            };
+            self.producer.send(record, receipt)
+        });
+        match sent {
             Ok(()) => {
                 self.metrics.taken(publish.qos, source.model.is_some(), publish.payload.len());
                 self.show_listeners(session, &publish, source.client_id);
@@ -186,41 +175,5 @@ impl KafkaIngest {
             Some(Err(_)) | None => receipt.complete(Outcome::Failed(FailureReason::NotStored)),
         }
         Ok(())
-    }
-}
-
-impl KafkaIngest {
-    fn record(&self, session: &SessionFacts, source: &Source<'_>, publish: &Publish) -> RawPublish {
-        let user_property =
-            |(name, value): (&str, &str)| UserProperty { name: name.to_owned(), value: value.to_owned() };
-        RawPublish {
-            payload: publish.payload.clone(),
-            topic: publish.topic.to_string(),
-            client_id: source.client_id.to_owned(),
-            account: session.account.to_string(),
-            device_id: source.device.to_owned(),
-            qos: match publish.qos {
-                QoS::AtMostOnce => Qos::AtMostOnce,
-                QoS::AtLeastOnce => Qos::AtLeastOnce,
-                QoS::ExactlyOnce => Qos::ExactlyOnce,
-            }
-            .into(),
-            retain: publish.retain,
-            dup: publish.dup,
-            packet_id: (publish.packet_id != 0).then(|| publish.packet_id.into()),
-            received_time: Some(time::from_unix_ms(
-                i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX),
-            )),
-            frontend_id: self.origin.frontend_id.clone(),
-            session_id: session.session_id.to_string(),
-            session_sequence: publish.sequence,
-            remote_address: session.peer.to_string(),
-            mqtt_version: u32::from(session.level as u8),
-            content_type: publish.content_type().unwrap_or_default().to_owned(),
-            user_properties: publish.user_properties().map(user_property).collect(),
-            will: publish.will,
-            region: self.origin.region.clone(),
-            model: source.model.unwrap_or_default().to_owned(),
-        }
     }
 }

@@ -13,6 +13,7 @@ use super::client_id::{Space, assigned, choose, is_relay_id};
 use crate::config::Unactivated;
 use crate::directory::Directory;
 use crate::identity::Identity;
+use crate::record::Head;
 
 /// Judges clients of device accounts.
 #[derive(Debug)]
@@ -109,10 +110,13 @@ fn grant(account: &Account, connect: &Connect, claim: Claim) -> Result<Grant, Re
     };
     let (publish, subscribe) = (filters(&account.settings.publish)?, filters(&account.settings.subscribe)?);
     let (session_id, identity) = if let Some(device) = device {
-        (Some(client_id).filter(|id| *id != *connect.client_id), Identity::Device { device })
+        (
+            Some(client_id).filter(|id| *id != *connect.client_id),
+            Identity::Device { device, head: Head::default() },
+        )
     } else {
         let session_id = Space::Relay(&account.name).session_id(&client_id);
-        (Some(session_id), Identity::Relay { client_id })
+        (Some(session_id), Identity::Relay { client_id, head: Head::default() })
     };
     Ok(Grant { client_id: session_id, publish, subscribe, ..Grant::new(Arc::new(identity)) })
 }

@@ -1,0 +1,162 @@
+//! The raw record of a publish, written straight from what the session holds: a `RawPublish` without the message type,
+//! whose strings would each be an allocation for every publish. The test compares both.
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use compact_str::CompactString;
+use fleetwire_model::pb::Qos;
+use fleetwire_model::time;
+use fleetwire_mqtt::packet::QoS;
+use fleetwire_mqtt::{Publish, SessionFacts};
+use prost::Message as _;
+
+/// A thread's buffer beyond this size is not kept.
+const KEEP: usize = 64 * 1024;
+
+thread_local! {
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Who this frontend is, for the records that it writes.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Name of the replica.
+    pub frontend_id: String,
+    /// Name of the deployment; may be empty.
+    pub region: String,
+}
+
+/// What is the same in all records of a session, encoded at its first publish. It lives in the session's identity, of
+/// which there is one for each CONNECT.
+#[derive(Debug, Default)]
+pub struct Head(OnceLock<Box<[u8]>>);
+
+/// Where a publish comes from, as its record says it.
+pub(crate) struct Source<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) client_id: &'a str,
+    /// Empty if the session speaks for many.
+    pub(crate) device: &'a str,
+    /// None for a device that nobody activated: what it publishes is held.
+    pub(crate) model: Option<&'a str>,
+    pub(crate) head: &'a Head,
+}
+
+/// Encodes the record and hands it to `send`.
+pub(crate) fn with<T>(
+    origin: &Origin,
+    session: &SessionFacts,
+    source: &Source<'_>,
+    publish: &Publish,
+    send: impl FnOnce(&[u8]) -> T,
+) -> T {
+    BUFFER.with(|cell| {
+        let mut out = cell.take();
+        out.clear();
+        out.extend_from_slice(source.head.0.get_or_init(|| head(origin, session, source)));
+        body(&mut out, source.model.unwrap_or_default(), publish);
+        let sent = send(&out);
+        if out.capacity() <= KEEP {
+            cell.set(out);
+        }
+        sent
+    })
+}
+
+fn head(origin: &Origin, session: &SessionFacts, source: &Source<'_>) -> Box<[u8]> {
+    let mut address = CompactString::default();
+    // It only fails when there is no memory.
+    let _written = write!(address, "{}", session.peer);
+    let mut out = Vec::new();
+    text(&mut out, 3, source.client_id);
+    text(&mut out, 4, &session.account);
+    text(&mut out, 5, source.device);
+    text(&mut out, 11, &origin.frontend_id);
+    text(&mut out, 12, &session.session_id);
+    text(&mut out, 14, &address);
+    number(&mut out, 15, u64::from(session.level as u8));
+    text(&mut out, 19, &origin.region);
+    out.into_boxed_slice()
+}
+
+fn body(out: &mut Vec<u8>, model: &str, publish: &Publish) {
+    let qos = match publish.qos {
+        QoS::AtMostOnce => Qos::AtMostOnce,
+        QoS::AtLeastOnce => Qos::AtLeastOnce,
+        QoS::ExactlyOnce => Qos::ExactlyOnce,
+    };
+    bytes(out, 1, &publish.payload);
+    text(out, 2, &publish.topic);
+    number(out, 6, u64::from(qos as u8));
+    number(out, 7, publish.retain.into());
+    number(out, 8, publish.dup.into());
+    number(out, 9, publish.packet_id.into());
+    let received = time::from_unix_ms(i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX));
+    key(out, 10, BYTES);
+    variable(out, received.encoded_len() as u64);
+    // A vector always has room.
+    let _encoded = received.encode(out);
+    number(out, 13, publish.sequence);
+    text(out, 16, publish.content_type().unwrap_or_default());
+    for (name, value) in publish.user_properties() {
+        let size = field_size(name) + field_size(value);
+        key(out, 17, BYTES);
+        variable(out, size as u64);
+        text(out, 1, name);
+        text(out, 2, value);
+    }
+    number(out, 18, publish.will.into());
+    text(out, 20, model);
+}
+
+/// Wire types.
+const NUMBER: u8 = 0;
+const BYTES: u8 = 2;
+
+fn text(out: &mut Vec<u8>, field: u8, text: &str) {
+    bytes(out, field, text.as_bytes());
+}
+
+/// A field with the value that it has by default is left out.
+fn bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        key(out, field, BYTES);
+        variable(out, bytes.len() as u64);
+        out.extend_from_slice(bytes);
+    }
+}
+
+fn number(out: &mut Vec<u8>, field: u8, number: u64) {
+    if number != 0 {
+        key(out, field, NUMBER);
+        variable(out, number);
+    }
+}
+
+fn key(out: &mut Vec<u8>, field: u8, wire_type: u8) {
+    variable(out, u64::from(field) << 3 | u64::from(wire_type));
+}
+
+#[inline]
+fn variable(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(low_bits(number) | 0x80);
+        number >>= 7;
+    }
+    out.push(low_bits(number));
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
+const fn low_bits(number: u64) -> u8 {
+    (number & 0x7f) as u8
+}
+
+/// Bytes of a text field whose number is below 16.
+fn field_size(text: &str) -> usize {
+    if text.is_empty() { 0 } else { 1 + prost::length_delimiter_len(text.len()) + text.len() }
+}
