@@ -62,7 +62,7 @@ fn an_operator_sees_what_devices_publish_while_it_listens() {
     });
     let taken = metric(run.admin, "fleetwire_frontend_messages_total", "taken");
     assert!(Publish::sample(&vector()).to(run.mqtt).status.success());
-    assert_eq!(metric(run.admin, "fleetwire_frontend_messages_total", "taken"), taken);
+    assert!(metric(run.admin, "fleetwire_frontend_messages_total", "taken") < taken + 0.5);
     assert!(metric(run.admin, "fleetwire_frontend_publishes_total", "raw") >= 2.0);
     run.process.stop();
 }
