@@ -1,6 +1,6 @@
 //! The server: accepts connections on its listeners, drives a session on each, and shuts down in order.
 //!
-//! One task per connection on one tracker. A connection passes [`gate`], then [`arrival`] (PROXY header, TLS,
+//! One task per connection on one tracker. A connection passes `gate`, then `arrival` (PROXY header, TLS,
 //! WebSocket), and enters at `connection::serve`, which takes any stream.
 
 mod accept;
