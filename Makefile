@@ -38,6 +38,10 @@ test: setup fmt proto lint doc unit ## Everything that must hold: format, contra
 setup: ## Install what build and tests need
 	@.ci/setup test
 
+.PHONY: clients
+clients: setup ## Install the MQTT clients that the interoperability tests drive
+	@.ci/clients
+
 .PHONY: fmt
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -59,7 +63,7 @@ doc: ## Build the API documentation with warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --workspace --no-deps --quiet
 
 .PHONY: unit
-unit: ## All tests, with one real Apache Kafka for those that need it
+unit: clients ## All tests, with one real Apache Kafka for those that need it
 	$(CARGO) build $(PROFILE) --workspace --tests --bins
 	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(CARGO) test $(PROFILE) --workspace
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use fleetwire_mqtt::{Listener, Transport};
 use fleetwire_registry::Accounts;
 use fleetwire_registry::account::password_variable;
 use fleetwire_service::build;
@@ -30,7 +31,8 @@ Exit codes: 0 done, 1 failed, 2 wrong command line or configuration,
 /// Facts for the banner of `fleetwire run`.
 #[derive(Debug)]
 pub(crate) struct Running<'a> {
-    pub(crate) mqtt: SocketAddr,
+    /// Where devices connect, plain TCP first.
+    pub(crate) mqtt: &'a [Listener],
     pub(crate) admin: SocketAddr,
     pub(crate) kafka: &'a str,
     pub(crate) embedded: bool,
@@ -44,12 +46,18 @@ pub(crate) struct Running<'a> {
 
 /// The banner of `fleetwire run`.
 pub(crate) fn text(running: &Running<'_>) -> String {
-    let mut lines = vec![
-        format!("fleetwire {} is running", build::version()),
-        String::new(),
-        format!("  MQTT     {}", running.mqtt),
-        format!("  admin    http://{}/  (readyz, metrics)", running.admin),
-    ];
+    let mut lines = vec![format!("fleetwire {} is running", build::version()), String::new()];
+    for (number, Listener { transport, address }) in running.mqtt.iter().enumerate() {
+        let title = if number == 0 { "MQTT" } else { "" };
+        let how = match transport {
+            Transport::Tcp => "",
+            Transport::Tls => "  (TLS)",
+            Transport::WebSocket => "  (WebSocket)",
+            Transport::SecureWebSocket => "  (WebSocket over TLS)",
+        };
+        lines.push(format!("  {title:<8} {address}{how}"));
+    }
+    lines.push(format!("  admin    http://{}/  (readyz, metrics)", running.admin));
     if running.embedded {
         lines.push(format!(
             "  log      embedded, {}: in memory, 5 MiB a partition, nothing kept after the stop",

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use fleetwire_frontend::auth::subscriber;
+use fleetwire_frontend::transports;
 use fleetwire_registry::account;
 use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
 
 use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, Process, RunConfig};
 
-/// Checks form, keys, values, account rules and Kafka properties; contacts nobody.
+/// Checks form, keys, values, account rules, listeners and Kafka properties; contacts nobody.
 #[derive(Debug, Args)]
 pub(crate) struct CheckConfigArgs {
     /// Whose configuration it is
@@ -35,12 +36,14 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             account::check(&config.accounts)?;
+            transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
         }
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             account::check(&config.accounts)?;
+            transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
         }
         Service::Decoder => {

@@ -28,6 +28,8 @@ pub(crate) fn report(error: &Error) -> Exit {
             || cause.is::<fleetwire_service::secret::SecretError>()
             || cause.is::<fleetwire_service::logs::FilterError>()
             || cause.is::<fleetwire_registry::account::AccountError>()
+            || cause.is::<fleetwire_frontend::transports::TransportError>()
+            || cause.is::<fleetwire_mqtt::TlsError>()
             || cause.is::<fleetwire_frontend::auth::subscriber::SubscriberError>()
     });
     if by_person { Exit::Usage } else { Exit::Failed }

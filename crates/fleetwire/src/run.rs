@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use fleetwire_frontend::transports;
 use fleetwire_kafka::{ClientSettings, EmbeddedLog, EmbeddedOptions, TopicAdmin, TopicReport, TopicSettings};
 use fleetwire_model::{Imei, Topics};
 use fleetwire_registry::Catalogue;
@@ -52,6 +53,7 @@ pub(crate) struct RunArgs {
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
+    transports::check(&config.frontend)?;
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
@@ -86,7 +88,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
                 topic_prefix: topics.prefix().to_owned(),
             })?;
             print(&banner::text(&Running {
-                mqtt: frontend.address,
+                mqtt: &frontend.listeners,
                 admin: admin_address,
                 kafka: &client.brokers,
                 embedded: config.kafka.brokers.is_empty(),

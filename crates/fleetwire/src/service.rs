@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use fleetwire_decoder::DecoderSettings;
-use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::auth::subscriber::{SubscriberSettings, Subscribers};
 use fleetwire_frontend::ingest::Origin;
+use fleetwire_frontend::{FrontendSettings, transports};
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
 use fleetwire_registry::Accounts;
@@ -19,7 +19,7 @@ use fleetwire_service::admin::Admin;
 use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
-use fleetwire_service::{build, logs, metrics, secret};
+use fleetwire_service::{build, logs, metrics, open_files, secret};
 
 use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, Process, ServiceFlags, set};
 use crate::{process, topic_check};
@@ -50,6 +50,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let mut config: FrontendConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     set(&mut config.frontend.listen, args.mqtt.as_ref());
+    transports::check(&config.frontend)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let well_known =
         if config.frontend.allow_well_known_passwords { WellKnown::Allowed } else { WellKnown::Refused };
@@ -80,8 +81,9 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     })
 }
 
-/// Logs and metrics of a service.
+/// Open files, logs and metrics of a service.
 pub(crate) fn start_process(process: &Process) -> Result<metrics::PrometheusHandle> {
+    open_files::raise();
     logs::init(&process.log, process.log_format, process.mask_logs)?;
     metrics::install()
 }

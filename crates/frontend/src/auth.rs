@@ -41,7 +41,11 @@ impl Doorkeeper {
     ) -> Self {
         Self {
             accounts,
-            devices: DeviceRules { directory, unactivated: settings.unactivated },
+            devices: DeviceRules {
+                directory,
+                unactivated: settings.unactivated,
+                publish_rate: settings.sessions.publish_rate(),
+            },
             subscribers,
             logins: Logins::new(&settings.logins, Instant::now(), LoginMetrics::new()),
             nobody: SharedPassword::new(&WELL_KNOWN_PASSWORD.into()),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::logins::LoginSettings;
+use crate::session_settings::SessionSettings;
+use crate::transports::{Gate, ProxyProtocol, Tls, WebSocket};
 
 /// Settings of the frontend; the sample with every key is `deploy/config/frontend.toml`.
 #[derive(Debug, Clone, Deserialize)]
@@ -13,7 +15,7 @@ use crate::logins::LoginSettings;
 pub struct FrontendSettings {
     /// Where devices connect.
     pub listen: SocketAddr,
-    /// Connections at most; the next one is closed at once.
+    /// Connections at most; one more is turned away.
     pub max_connections: usize,
     /// Largest MQTT packet that a device may send, bytes.
     pub max_packet_bytes: usize,
@@ -28,8 +30,18 @@ pub struct FrontendSettings {
     pub unactivated: Unactivated,
     /// How many logins may fail before a client waits.
     pub logins: LoginSettings,
+    /// How long sessions last, and how much one may do.
+    pub sessions: SessionSettings,
     /// Start although an account has the password that is printed in public setup guides.
     pub allow_well_known_passwords: bool,
+    /// TLS; without it there is none.
+    pub tls: Option<Tls>,
+    /// WebSocket.
+    pub websocket: WebSocket,
+    /// Load balancers that say whom they pass on.
+    pub proxy_protocol: ProxyProtocol,
+    /// Limits at the door.
+    pub gate: Gate,
 }
 
 /// What becomes of a device that nobody activated.
@@ -53,7 +65,12 @@ impl Default for FrontendSettings {
             session_window_bytes: 256 * 1024,
             unactivated: Unactivated::Hold,
             logins: LoginSettings::default(),
+            sessions: SessionSettings::default(),
             allow_well_known_passwords: false,
+            tls: None,
+            websocket: WebSocket::default(),
+            proxy_protocol: ProxyProtocol::default(),
+            gate: Gate::default(),
         }
     }
 }

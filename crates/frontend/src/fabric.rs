@@ -1,7 +1,8 @@
 //! The publish/subscribe fabric behind the sessions: rumqttd's router, without its listener.
 //!
 //! Downlink is published into the router; one dispatcher link takes everything from there to the sessions'
-//! inboxes, so that no device costs a link, a filter or a thread. Nothing from a device reaches the router.
+//! inboxes, so that no device costs a link, a filter or a thread. While a session listens to what others publish,
+//! that goes the same way, sealed: nothing from a device reaches the router's parser.
 //! A canary runs through it all the time: if it does not come back, the process is not ready, and if a link
 //! fails, the router's thread is gone and the process ends.
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
+use fleetwire_mqtt::Message;
 use fleetwire_service::health::Condition;
 use rumqttd::local::{LinkBuilder, LinkError, LinkRx, LinkTx};
 use rumqttd::{Notification, Router, RouterConfig};
@@ -17,8 +19,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::mirror::{Envelope, OnTheWay};
+
 /// Prefix of downlink topics within the router: `down/<client id>/<topic of the device>`.
 const DOWNLINK: &str = "down/";
+/// Topic of publishes for sessions that listen.
+const MIRROR: &str = "mirror";
 /// Topic of the canary.
 const CANARY: &str = "canary";
 /// How often a canary is sent.
@@ -50,6 +56,7 @@ impl From<LinkError> for FabricError {
 #[derive(Clone)]
 pub struct Fabric {
     link: Arc<Mutex<LinkTx>>,
+    mirrored: Arc<OnTheWay>,
 }
 
 impl std::fmt::Debug for Fabric {
@@ -70,6 +77,15 @@ impl std::fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dispatcher").finish_non_exhaustive()
     }
+}
+
+/// What leaves the router.
+#[derive(Debug, Clone)]
+pub enum Outgoing {
+    /// For one client.
+    Downlink(Downlink),
+    /// For all sessions that listen to its topic.
+    Message(Message),
 }
 
 /// Downlink for one client, as it leaves the router.
@@ -98,9 +114,10 @@ pub fn start() -> Result<(Fabric, Dispatcher), FabricError> {
     .spawn();
     let (mut subscriber, link, _) = LinkBuilder::new("fleetwire:dispatcher", router.clone()).build()?;
     subscriber.subscribe(format!("{DOWNLINK}#"))?;
+    subscriber.subscribe(MIRROR)?;
     subscriber.subscribe(CANARY)?;
     let (publisher, _, _) = LinkBuilder::new("fleetwire:publisher", router).build()?;
-    let fabric = Fabric { link: Arc::new(Mutex::new(publisher)) };
+    let fabric = Fabric { link: Arc::new(Mutex::new(publisher)), mirrored: Arc::default() };
     Ok((fabric.clone(), Dispatcher { link, fabric, _subscriber: subscriber }))
 }
 
@@ -116,6 +133,21 @@ impl Fabric {
         self.send(format!("{DOWNLINK}{client_id}/{topic}"), payload)
     }
 
+    /// Publishes to the sessions that listen; `false` if too much is on its way already.
+    pub(crate) fn mirror(&self, envelope: &Envelope) -> Result<bool, FabricError> {
+        let bytes = envelope.encode();
+        let taken = self.mirrored.take(bytes.len());
+        if taken {
+            self.send(MIRROR.to_owned(), bytes)?;
+        }
+        Ok(taken)
+    }
+
+    /// Waits until [`Self::mirror`] is worth another try, at most `limit`.
+    pub(crate) async fn room(&self, limit: Duration) {
+        self.mirrored.room(limit).await;
+    }
+
     /// The link keeps what it is given and only then tells the router, so that a full signal queue delays the
     /// publish until the next signal (the canary's, at the latest) and does not lose it.
     fn send(&self, topic: String, payload: Bytes) -> Result<(), FabricError> {
@@ -128,12 +160,12 @@ impl Fabric {
 }
 
 impl Dispatcher {
-    /// Hands every downlink to `deliver` until told to stop; fails when the router is gone.
+    /// Hands everything to `deliver` until told to stop; fails when the router is gone.
     pub async fn run(
         mut self,
         stop: CancellationToken,
         condition: Condition,
-        mut deliver: impl FnMut(Downlink) + Send,
+        mut deliver: impl FnMut(Outgoing) + Send,
     ) -> Result<()> {
         let mut canary = interval(CANARY_EVERY);
         canary.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -149,13 +181,14 @@ impl Dispatcher {
                 }
                 next = self.link.next() => match next {
                     Ok(Some(Notification::Forward(forward))) => {
-                        if forward.publish.topic == CANARY {
+                        let (topic, payload) = (forward.publish.topic, forward.publish.payload);
+                        if topic == CANARY {
                             last_seen = Instant::now();
                             condition.ready();
-                        } else if let Some(downlink) = parse(&forward.publish.topic, forward.publish.payload) {
-                            deliver(downlink);
+                        } else if let Some(outgoing) = self.fabric.parse(&topic, payload) {
+                            deliver(outgoing);
                         } else {
-                            warn!("the router forwarded a topic that nobody published");
+                            warn!("the router forwarded what nobody published");
                         }
                     }
                     // The router parks a link after a batch until it is told that the link is ready again.
@@ -168,9 +201,16 @@ impl Dispatcher {
     }
 }
 
-fn parse(topic: &[u8], payload: Bytes) -> Option<Downlink> {
-    let (client_id, topic) = std::str::from_utf8(topic).ok()?.strip_prefix(DOWNLINK)?.split_once('/')?;
-    Some(Downlink { client_id: client_id.to_owned(), topic: topic.to_owned(), payload })
+impl Fabric {
+    fn parse(&self, topic: &[u8], payload: Bytes) -> Option<Outgoing> {
+        if topic == MIRROR.as_bytes() {
+            self.mirrored.give_back(payload.len());
+            return Envelope::read(&payload, std::time::Instant::now()).map(Outgoing::Message);
+        }
+        let (client_id, topic) = std::str::from_utf8(topic).ok()?.strip_prefix(DOWNLINK)?.split_once('/')?;
+        let (client_id, topic) = (client_id.to_owned(), topic.to_owned());
+        Some(Outgoing::Downlink(Downlink { client_id, topic, payload }))
+    }
 }
 
 /// Whether rumqttd's router can take the text as part of a topic: its parser has panicked on others.
@@ -195,7 +235,8 @@ mod tests {
         let (stop, health) = (CancellationToken::new(), Health::default());
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let condition = health.condition("fabric");
-        let running = dispatcher.run(stop.clone(), condition, move |downlink| {
+        let running = dispatcher.run(stop.clone(), condition, move |outgoing| {
+            let Outgoing::Downlink(downlink) = outgoing else { panic!("{outgoing:?}") };
             sender.send(downlink).unwrap();
         });
         let test = async {

@@ -1,15 +1,18 @@
 //! Publishes into Kafka: one record each, payload untouched, answered when Kafka has it.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
-use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts};
+use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts, Sessions};
 use fleetwire_registry::Device;
 
 use crate::directory::Directory;
+use crate::fabric::Fabric;
 use crate::identity::Identity;
 use crate::metrics::IngestMetrics;
+use crate::mirror::Envelope;
 use crate::record::{self, Source};
 
 pub use crate::record::Origin;
@@ -26,6 +29,14 @@ pub struct KafkaIngest {
     raw: String,
     held: String,
     metrics: IngestMetrics,
+    listeners: OnceLock<Listeners>,
+}
+
+/// How sessions that listen are reached.
+#[derive(Debug)]
+struct Listeners {
+    fabric: Fabric,
+    sessions: Sessions,
 }
 
 impl KafkaIngest {
@@ -38,7 +49,7 @@ impl KafkaIngest {
         metrics: IngestMetrics,
     ) -> Self {
         let (raw, held) = (topics.name(Topic::Raw), topics.name(Topic::Held));
-        Self { producer, directory, origin, raw, held, metrics }
+        Self { producer, directory, origin, raw, held, metrics, listeners: OnceLock::new() }
     }
 
     /// The producer, to flush at the end.
@@ -89,10 +100,7 @@ impl Ingest for KafkaIngest {
             Some(Identity::Relay { client_id, head }) => {
                 Source { key: client_id, client_id, device: "", model: Some(""), head }
             }
-            Some(Identity::Subscriber { .. }) => {
-                receipt.complete(Outcome::Failed(FailureReason::NotAuthorized));
-                return Ok(());
-            }
+            Some(Identity::Subscriber { .. }) => return self.to_listeners(session, publish, receipt),
             // Every grant of our authenticator carries one.
             None => {
                 receipt.complete(Outcome::Failed(FailureReason::NotStored));
@@ -114,6 +122,7 @@ impl Ingest for KafkaIngest {
         match sent {
             Ok(()) => {
                 self.metrics.taken(publish.qos, source.model.is_some(), publish.payload.len());
+                self.show_listeners(session, &publish, source.client_id);
                 Ok(())
             }
             Err((SendError::Full, receipt)) => Err((publish, receipt)),
@@ -126,7 +135,45 @@ impl Ingest for KafkaIngest {
     }
 
     async fn room(&self) {
+        if let Some(listeners) = self.listeners.get() {
+            listeners.fabric.room(TRY_AGAIN).await;
+        }
         // The session offers again either way, so it does not matter how the wait ended.
         let _room = self.producer.room(TRY_AGAIN).await;
+    }
+}
+
+impl KafkaIngest {
+    /// Lets sessions that listen see what devices publish, and hear what subscribers do.
+    pub fn connect_listeners(&self, fabric: Fabric, sessions: Sessions) {
+        // There is one fabric; a second call would change nothing.
+        let _first = self.listeners.set(Listeners { fabric, sessions });
+    }
+
+    /// A device's publish, for whoever listens. One that does not fit is not shown, and counted.
+    fn show_listeners(&self, session: &SessionFacts, publish: &Publish, client_id: &str) {
+        let Some(listeners) = self.listeners.get().filter(|l| l.sessions.is_listened_to()) else {
+            return;
+        };
+        if !matches!(listeners.fabric.mirror(&Envelope::new(session, publish, Some(client_id))), Ok(true)) {
+            self.metrics.not_mirrored();
+        }
+    }
+
+    /// A subscriber's publish: it goes to others that listen, and never to Kafka.
+    fn to_listeners(
+        &self,
+        session: &SessionFacts,
+        publish: Publish,
+        receipt: Receipt,
+    ) -> Result<(), (Publish, Receipt)> {
+        let sent = self.listeners.get().map(|l| l.fabric.mirror(&Envelope::new(session, &publish, None)));
+        match sent {
+            Some(Ok(true)) => receipt.complete(Outcome::Stored),
+            Some(Ok(false)) => return Err((publish, receipt)),
+            // The process is about to end, or has not quite begun.
+            Some(Err(_)) | None => receipt.complete(Outcome::Failed(FailureReason::NotStored)),
+        }
+        Ok(())
     }
 }

@@ -11,8 +11,12 @@ pub mod identity;
 pub mod ingest;
 pub mod logins;
 pub mod metrics;
+mod mirror;
 pub mod record;
 pub mod service;
+mod session_metrics;
+pub mod session_settings;
+pub mod transports;
 
 pub use config::FrontendSettings;
 pub use service::{Dependencies, Frontend, start};

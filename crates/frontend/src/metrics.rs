@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::session_metrics::{self, SessionMetrics};
 use fleetwire_mqtt::packet::QoS;
-use fleetwire_mqtt::{Event, Observer};
+use fleetwire_mqtt::{Event, Observer, TurnedAway};
 use fleetwire_service::metrics::CounterFamily;
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -12,7 +13,11 @@ use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, g
 pub struct DoorMetrics {
     connections: Gauge,
     opened: Counter,
-    turned_away: Counter,
+    turned_away: CounterFamily,
+    told_busy: Counter,
+    certificate_not_after: Gauge,
+    certificates: CounterFamily,
+    websocket_breaches: Counter,
     accept_failures: Counter,
     sessions: Gauge,
     connects: CounterFamily,
@@ -22,6 +27,7 @@ pub struct DoorMetrics {
     publishes_failed: CounterFamily,
     duplicates: Counter,
     ingest_full: Counter,
+    kept: SessionMetrics,
 }
 
 impl DoorMetrics {
@@ -31,7 +37,19 @@ impl DoorMetrics {
         Self {
             connections: gauge!("fleetwire_frontend_connections"),
             opened: counter!("fleetwire_frontend_accepted_total"),
-            turned_away: counter!("fleetwire_frontend_turned_away_total"),
+            turned_away: CounterFamily::new(
+                "fleetwire_frontend_turned_away_total",
+                "reason",
+                &TurnedAway::ALL.map(TurnedAway::code),
+            ),
+            told_busy: counter!("fleetwire_frontend_told_busy_total"),
+            certificate_not_after: gauge!("fleetwire_frontend_certificate_not_after_seconds"),
+            certificates: CounterFamily::new(
+                "fleetwire_frontend_certificate_loads_total",
+                "result",
+                &["loaded", "refused"],
+            ),
+            websocket_breaches: counter!("fleetwire_frontend_websocket_breaches_total"),
             accept_failures: counter!("fleetwire_frontend_accept_failures_total"),
             sessions: gauge!("fleetwire_frontend_sessions"),
             connects: CounterFamily::new("fleetwire_frontend_connects_total", "result", &["accepted"]),
@@ -49,6 +67,7 @@ impl DoorMetrics {
             ),
             duplicates: counter!("fleetwire_frontend_duplicates_total"),
             ingest_full: counter!("fleetwire_frontend_ingest_full_total"),
+            kept: SessionMetrics::new(),
         }
     }
 }
@@ -67,7 +86,15 @@ impl Observer for DoorMetrics {
                 self.connections.increment(1.0);
             }
             Event::Closed => self.connections.decrement(1.0),
-            Event::TurnedAway => self.turned_away.increment(1),
+            Event::TurnedAway(why) => self.turned_away.increment(why.code()),
+            Event::ToldBusy => self.told_busy.increment(1),
+            Event::CertificateLoaded { not_after } => {
+                self.certificates.increment("loaded");
+                #[expect(clippy::cast_precision_loss, reason = "a time in seconds is far below 2^52")]
+                self.certificate_not_after.set(not_after as f64);
+            }
+            Event::CertificateRefused => self.certificates.increment("refused"),
+            Event::WebSocketBreach => self.websocket_breaches.increment(1),
             Event::AcceptFailed => self.accept_failures.increment(1),
             Event::NotAdmitted(why) => self.connects.increment(why.code()),
             Event::Connected(_) => {
@@ -84,7 +111,7 @@ impl Observer for DoorMetrics {
             Event::PublishFailed(_, reason) => self.publishes_failed.increment(reason.code()),
             Event::Duplicate(_) => self.duplicates.increment(1),
             Event::IngestFull(_) => self.ingest_full.increment(1),
-            _ => {}
+            other => self.kept.on(&other),
         }
     }
 }
@@ -142,6 +169,7 @@ struct Handles {
     held: [Counter; 3],
     bytes: Counter,
     failures: CounterFamily,
+    not_mirrored: Counter,
 }
 
 impl IngestMetrics {
@@ -160,7 +188,13 @@ impl IngestMetrics {
                 "code",
                 &["timed_out", "not_enough_replicas", "unknown_topic", "auth", "too_large"],
             ),
+            not_mirrored: session_metrics::not_mirrored(),
         }))
+    }
+
+    /// A publish was not shown to the sessions that listen.
+    pub(crate) fn not_mirrored(&self) {
+        self.0.not_mirrored.increment(1);
     }
 
     /// A publish was handed to Kafka's client.
@@ -188,11 +222,33 @@ impl Default for IngestMetrics {
 }
 
 fn describe() {
+    describe_connections();
+    describe_publishes();
+}
+
+fn describe_connections() {
     describe_gauge!("fleetwire_frontend_connections", Unit::Count, "Open connections.");
     describe_counter!("fleetwire_frontend_accepted_total", "Connections accepted.");
     describe_counter!(
         "fleetwire_frontend_turned_away_total",
-        "Connections closed at once: max_connections was reached."
+        "Connections that were over a limit, by limit."
+    );
+    describe_counter!(
+        "fleetwire_frontend_told_busy_total",
+        "Plain connections over a limit that were told \"server busy\"."
+    );
+    describe_gauge!(
+        "fleetwire_frontend_certificate_not_after_seconds",
+        Unit::Seconds,
+        "End of the served certificate's validity, unix time; 0 without TLS."
+    );
+    describe_counter!(
+        "fleetwire_frontend_certificate_loads_total",
+        "Times certificate files were taken in or refused, by result."
+    );
+    describe_counter!(
+        "fleetwire_frontend_websocket_breaches_total",
+        "WebSocket connections that ended because of a text frame, a malformed frame or one that is too large."
     );
     describe_counter!(
         "fleetwire_frontend_accept_failures_total",
@@ -205,6 +261,9 @@ fn describe() {
     );
     describe_counter!("fleetwire_frontend_disconnects_total", "Sessions that ended, by reason.");
     describe_counter!("fleetwire_frontend_subscriptions_total", "Topic filters asked for, by result.");
+}
+
+fn describe_publishes() {
     describe_counter!(
         "fleetwire_frontend_publishes_refused_total",
         "Publishes to topics that the account does not allow; not stored."

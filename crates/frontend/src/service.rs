@@ -4,28 +4,33 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
 use fleetwire_kafka::{ClientSettings, Producer};
 use fleetwire_model::Topics;
 use fleetwire_mqtt::packet::QoS;
-use fleetwire_mqtt::{self as mqtt, Limits, Parts, Server, Sessions};
+use fleetwire_mqtt::{
+    self as mqtt, Authenticator, BindError, Ingest, Limits, Listener, Parts, Server, Sessions, Transport,
+};
 use fleetwire_registry::Accounts;
 use fleetwire_service::clock;
 use fleetwire_service::health::{Condition, Health};
 use fleetwire_service::metrics::CounterFamily;
+use fleetwire_service::open_files;
 use fleetwire_service::stages::Stages;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::auth::Doorkeeper;
 use crate::auth::subscriber::Subscribers;
 use crate::config::FrontendSettings;
 use crate::directory::Directory;
-use crate::fabric::{self, Dispatcher, Downlink, Fabric};
+use crate::fabric::{self, Dispatcher, Downlink, Fabric, Outgoing};
 use crate::ingest::{self, KafkaIngest, Origin};
 use crate::metrics::{DoorMetrics, IngestMetrics, downlink_metrics};
+use crate::session_metrics::MessageMetrics;
+use crate::transports;
 
 /// How often the producer's connection is looked at for readiness.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
@@ -51,11 +56,16 @@ pub struct Dependencies {
     pub grace: Duration,
 }
 
+/// File descriptors that a frontend needs beside its connections: Kafka, files, admin HTTP.
+const OTHER_FILES: u64 = 512;
+
 /// A frontend that listens.
 #[derive(Debug)]
 pub struct Frontend {
-    /// Where devices connect.
+    /// Where devices connect with plain TCP.
     pub address: SocketAddr,
+    /// Where devices connect, and how; plain TCP first.
+    pub listeners: Vec<Listener>,
     /// Publishes downlink to devices of this frontend.
     pub fabric: Fabric,
 }
@@ -75,11 +85,11 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         observer: Arc::new(DoorMetrics::new()),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
-    let server = Server::bind(mqtt_settings(settings, grace), parts).with_context(|| {
-        format!("MQTT address {} cannot be used; choose another with --mqtt HOST:PORT", settings.listen)
-    })?;
+    let server = bind(settings, grace, parts)?;
+    let listeners = server.listeners();
     let address = server.local_addr().context("the MQTT address is unknown")?;
     let (fabric, dispatcher) = fabric::start()?;
+    ingest.connect_listeners(fabric.clone(), server.sessions());
 
     let stop = stages.open("sessions");
     stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
@@ -91,13 +101,44 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let stop = stages.open("ingest");
     let condition = health.condition("kafka_producer");
     stages.spawn("ingest producer", watch_producer(ingest, condition, stop, grace));
-    info!(%address, "devices may connect");
-    Ok(Frontend { address, fabric })
+    for Listener { transport, address } in &listeners {
+        info!(%address, transport = transport.code(), "devices may connect");
+    }
+    Ok(Frontend { address, listeners, fabric })
+}
+
+/// Checks the settings against each other and against the limit of open files, and binds.
+fn bind<A: Authenticator, I: Ingest>(
+    settings: &FrontendSettings,
+    grace: Duration,
+    parts: Parts<A, I>,
+) -> Result<Server<A, I>> {
+    transports::check(settings)?;
+    let needed = settings.max_connections as u64 + OTHER_FILES;
+    if let Some(limit) = open_files::limit().filter(|limit| *limit < needed) {
+        let max_connections = settings.max_connections;
+        warn!(
+            limit,
+            max_connections, "fewer files may be open than max_connections needs; raise the hard limit"
+        );
+    }
+    Server::bind(mqtt_settings(settings, grace), parts).map_err(|err| match err {
+        BindError::Address { address, transport: Transport::Tcp, source } => {
+            let hint = "choose another with --mqtt HOST:PORT";
+            Error::new(source).context(format!("MQTT address {address} cannot be used; {hint}"))
+        }
+        other => Error::new(other),
+    })
 }
 
 fn mqtt_settings(settings: &FrontendSettings, grace: Duration) -> mqtt::Settings {
-    mqtt::Settings {
-        listen: settings.listen,
+    let mut all = mqtt::Settings {
+        listeners: transports::listeners(settings),
+        tls: settings.tls.as_ref().map(transports::Tls::settings),
+        websocket: settings.websocket.settings(settings.max_packet_bytes),
+        proxy: settings.proxy_protocol.settings(),
+        gate: settings.gate.settings(),
+        handshake_timeout: settings.gate.handshake_timeout,
         max_connections: settings.max_connections,
         connect_timeout: settings.connect_timeout,
         // What remains of the grace is for the stages behind.
@@ -109,7 +150,9 @@ fn mqtt_settings(settings: &FrontendSettings, grace: Duration) -> mqtt::Settings
             ..Limits::default()
         },
         ..mqtt::Settings::default()
-    }
+    };
+    settings.sessions.apply(&mut all);
+    all
 }
 
 /// Hands downlink from the router to the sessions, and counts what became of it.
@@ -124,7 +167,11 @@ fn dispatch(
     let (pending, answers) = tokio::sync::mpsc::channel(1024);
     let deliver = {
         let outcomes = Arc::clone(&outcomes);
-        move |downlink: Downlink| hand_over(&sessions, downlink, &pending, &outcomes)
+        let messages = MessageMetrics::new();
+        move |outgoing| match outgoing {
+            Outgoing::Downlink(downlink) => hand_over(&sessions, downlink, &pending, &outcomes),
+            Outgoing::Message(message) => messages.published(sessions.publish(&message)),
+        }
     };
     async move {
         let counting = count_outcomes(answers, &outcomes);

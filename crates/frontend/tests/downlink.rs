@@ -110,7 +110,7 @@ async fn downlink_reaches_the_session_that_it_is_for_and_no_other() {
         stop.cancel();
     };
     let running = stages.run(stop.cancelled(), std::future::pending(), Duration::from_secs(10));
-    let (exit, ()) = timeout(LIMIT, async { tokio::join!(running, test) }).await.unwrap();
+    let (exit, ()) = Box::pin(timeout(LIMIT, async { tokio::join!(running, test) })).await.unwrap();
     assert_eq!(exit.unwrap(), Exit::Done);
     log.stop().unwrap();
 }

@@ -1,73 +1,15 @@
 //! What an idle connection costs in memory: connects many clients and compares the resident size before and after.
 //!
-//! `cargo run --release -p fleetwire-mqtt --example idle_memory -- 10000` (Linux; needs two file descriptors a
-//! connection). Clients are bare sockets, so that what is counted is the server's.
+//! `cargo run --release -p fleetwire-mqtt --example idle_memory -- 20000 --tls` (Linux; `--ws` and `--wss` too).
+//! Each side needs a file descriptor a connection.
 #![expect(clippy::print_stdout, reason = "a figure is what it is for")]
 
-use std::{
-    env, fs,
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
-    sync::Arc,
-};
+mod crowd;
 
-use bytes::BytesMut;
-use fleetwire_mqtt::{
-    Authenticator, Grant, Ingest, Outcome, Parts, Peer, Publish, Receipt, Refusal, Server, SessionFacts,
-    Settings,
-    packet::{Connect, Level, Properties, PublishPacket, QoS},
-};
+use std::{fs, io};
+
+use crowd::{Crowd, Fallible, Helper, Task};
 use tokio_util::sync::CancellationToken;
-
-struct Open;
-
-impl Authenticator for Open {
-    fn authenticate(&self, _: &Connect, _: &Peer) -> Result<Grant, Refusal> {
-        let topic = fleetwire_mqtt::TopicFilter::parse("BCE/D").map_err(|_| Refusal::ServerUnavailable)?;
-        Ok(Grant { publish: Arc::new([topic]), ..Grant::new(Arc::new(())) })
-    }
-}
-
-struct Sink;
-
-impl Ingest for Sink {
-    fn offer(&self, _: &SessionFacts, _: Publish, receipt: Receipt) -> Result<(), (Publish, Receipt)> {
-        receipt.complete(Outcome::Stored);
-        Ok(())
-    }
-
-    async fn room(&self) {}
-}
-
-/// Connects, publishes once, and waits for the PUBACK.
-fn client(address: SocketAddr, number: usize) -> io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(address)?;
-    let mut bytes = BytesMut::new();
-    Connect {
-        level: Level::V311,
-        clean_start: true,
-        keep_alive: 600,
-        client_id: format!("{number:015}").into(),
-        will: None,
-        user_name: Some("bce_device".into()),
-        password: Some("a-password".into()),
-        properties: Properties::default(),
-    }
-    .encode(&mut bytes);
-    PublishPacket {
-        topic: "BCE/D".into(),
-        payload: vec![0; 100].into(),
-        qos: QoS::AtLeastOnce,
-        dup: false,
-        retain: false,
-        packet_id: 1,
-        properties: Properties::default(),
-    }
-    .encode(&mut bytes, Level::V311);
-    stream.write_all(&bytes)?;
-    stream.read_exact(&mut [0; 8])?;
-    Ok(stream)
-}
 
 fn resident_kib() -> io::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
@@ -75,38 +17,42 @@ fn resident_kib() -> io::Result<u64> {
     line.trim().trim_end_matches(" kB").parse().map_err(io::Error::other)
 }
 
+/// The crowd's side: one client, so that the server is warm; then all the others, one after the other.
+async fn connect_all(crowd: &Crowd, count: usize) -> Fallible<()> {
+    let mut clients = vec![crowd.client(count).await?];
+    println!("warm");
+    crowd::told_to_go_on().await?;
+    for number in 0..count {
+        clients.push(crowd.client(number).await?);
+    }
+    println!("connected");
+    crowd::told_to_go_on().await
+}
+
+async fn measure(task: &Task, helper: &mut Helper) -> Fallible<()> {
+    helper.answer().await?;
+    let before = resident_kib()?;
+    helper.go_on().await?;
+    helper.answer().await?;
+    let used = resident_kib()?.saturating_sub(before) * 1024;
+    let each = used / task.count.max(1) as u64;
+    println!("{} idle connections ({}), {each} bytes each", task.count, task.transport.code());
+    Ok(())
+}
+
 #[tokio::main]
-async fn main() -> io::Result<()> {
-    let count = env::args().nth(1).and_then(|count| count.parse().ok()).unwrap_or(1000);
-    let parts = Parts {
-        authenticator: Arc::new(Open),
-        ingest: Arc::new(Sink),
-        observer: Arc::new(()),
-        unix_ms: || 0,
-    };
-    let settings = Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() };
-    let server = Server::bind(settings, parts).map_err(io::Error::other)?;
-    let address = server.local_addr()?;
+async fn main() -> Fallible<()> {
+    let task = Task::from_args()?;
+    if let Some(crowd) = task.crowd()? {
+        return connect_all(&crowd, task.count).await;
+    }
+    let (server, address, folder) = crowd::serve(task.transport)?;
     let stop = CancellationToken::new();
-    let (running, measured) = (
-        server.run(stop.clone()),
-        tokio::task::spawn_blocking(move || {
-            let mut clients = vec![client(address, count)?];
-            clients.reserve(count);
-            let before = resident_kib()?;
-            for number in 0..count {
-                clients.push(client(address, number)?);
-            }
-            let used = resident_kib()?.saturating_sub(before) * 1024;
-            println!("{count} idle connections, {} bytes each", used / count.max(1) as u64);
-            io::Result::Ok(())
-        }),
-    );
-    let measuring = async {
-        let outcome = measured.await;
-        stop.cancel();
-        outcome
+    let mut helper = Helper::start(&task, address, &folder)?;
+    let measured = tokio::select! {
+        () = server.run(stop) => Err("the server ended early".into()),
+        measured = measure(&task, &mut helper) => measured,
     };
-    let ((), outcome) = tokio::join!(running, measuring);
-    outcome.map_err(io::Error::other)?
+    helper.end().await?;
+    measured
 }

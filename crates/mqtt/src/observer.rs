@@ -163,6 +163,8 @@ pub enum NotAdmitted {
     Refused(Refusal),
     /// The client id is empty.
     EmptyClientId,
+    /// The client takes no packet as large as its CONNACK.
+    PacketsTooSmall,
     /// The client asks for an extended authentication, which is not served.
     AuthenticationMethod,
     /// The grant does not allow the topic of the will.
@@ -181,6 +183,7 @@ impl NotAdmitted {
             Self::Malformed(err) => err.code(),
             Self::Refused(refusal) => refusal.code(),
             Self::EmptyClientId => "empty_client_id",
+            Self::PacketsTooSmall => "packets_too_small",
             Self::AuthenticationMethod => "authentication_method",
             Self::WillNotAllowed => "will_not_allowed",
         }

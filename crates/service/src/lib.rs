@@ -9,6 +9,7 @@ pub mod exit;
 pub mod health;
 pub mod logs;
 pub mod metrics;
+pub mod open_files;
 pub mod secret;
 pub mod settings;
 pub mod stages;

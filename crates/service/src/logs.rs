@@ -22,7 +22,7 @@ pub enum Format {
     Json,
 }
 
-/// Libraries whose `info` is noise here; a filter that names them goes before this.
+/// A library whose lines below this level are noise, and may show what passes through it; no filter changes this.
 const QUIET: &str = "rumqttd=warn";
 
 /// A text that is no log filter.
@@ -36,7 +36,10 @@ pub fn check(filter: &str) -> Result<(), FilterError> {
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
-    EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|_| FilterError(filter.to_owned()))
+    // A directive for a part of the library would win over one for the whole.
+    let own = filter.split(',').filter(|directive| !directive.trim_start().starts_with("rumqttd"));
+    let kept: Vec<&str> = own.chain([QUIET]).collect();
+    EnvFilter::try_new(kept.join(",")).map_err(|_| FilterError(filter.to_owned()))
 }
 
 /// Starts logging. `filter` is a `tracing` filter such as `info` or `warn,fleetwire_frontend=debug`.

@@ -91,7 +91,8 @@ impl<'a> Client<'a> {
         let mut rng = StdRng::seed_from_u64(self.device.imei().number());
         let mut failures = 0;
         while !self.run.stop.is_cancelled() {
-            let end = self.session().await;
+            // On the heap: what a client with TLS and WebSocket inside needs is large.
+            let end = Box::pin(self.session()).await;
             if std::mem::take(&mut self.is_connected) {
                 self.run.stats.disconnected();
             }

@@ -38,6 +38,8 @@ fn a_bad_file_is_told_with_line_key_and_allowed_values() {
         ("[frontend]\nlissten = \"0.0.0.0:1883\"\n", vec!["line 2", "lissten", "`listen`"]),
         ("[frontend]\nunactivated = \"maybe\"\n", vec!["line 2", "maybe", "`hold`", "`reject`"]),
         ("[process]\ngrace = \"soon\"\n", vec!["line 2", "grace"]),
+        ("[frontend.websocket]\ntls_listen = \"127.0.0.1:0\"\n", vec!["`certificate`", "[frontend.tls]"]),
+        ("[frontend.proxy_protocol]\nfrom = [\"10.0.0.0/33\"]\n", vec!["line 2", "from"]),
         ("[kafka.properties]\nacks = \"1\"\n", vec!["acks"]),
         ("[kafka.properties]\n\"securty.protocol\" = \"ssl\"\n", vec!["securty.protocol"]),
         ("[kafka.properties]\n\"sasl.password\" = \"x\"\n", vec!["FLEETWIRE_KAFKA_SASL_PASSWORD"]),

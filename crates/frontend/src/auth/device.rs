@@ -20,6 +20,8 @@ use crate::record::Head;
 pub(super) struct DeviceRules {
     pub(super) directory: Directory,
     pub(super) unactivated: Unactivated,
+    /// Publishes a second of one session.
+    pub(super) publish_rate: Option<u32>,
 }
 
 /// The client as its CONNECT and its certificate describe it.
@@ -53,7 +55,8 @@ impl DeviceRules {
         if claim.device.is_some() {
             self.admit(claim.login.as_ref(), account)?;
         }
-        grant(account, connect, claim)
+        let grant = grant(account, connect, claim)?;
+        Ok(Grant { publish_rate: self.publish_rate, ..grant })
     }
 
     /// Who the client says it is.
@@ -106,15 +109,14 @@ fn grant(account: &Account, connect: &Connect, claim: Claim) -> Result<Grant, Re
         patterns.iter().map(fill).collect::<Result<_, _>>().map_err(|_| Refusal::BadClientId)
     };
     let (publish, subscribe) = (filters(&account.settings.publish)?, filters(&account.settings.subscribe)?);
-    let (session_id, identity) = match device {
-        Some(device) => (
+    let (session_id, identity) = if let Some(device) = device {
+        (
             Some(client_id).filter(|id| *id != *connect.client_id),
             Identity::Device { device, head: Head::default() },
-        ),
-        None => {
-            let session_id = Space::Relay(&account.name).session_id(&client_id);
-            (Some(session_id), Identity::Relay { client_id, head: Head::default() })
-        }
+        )
+    } else {
+        let session_id = Space::Relay(&account.name).session_id(&client_id);
+        (Some(session_id), Identity::Relay { client_id, head: Head::default() })
     };
     Ok(Grant { client_id: session_id, publish, subscribe, ..Grant::new(Arc::new(identity)) })
 }

@@ -1,5 +1,5 @@
 //! What stands between an accepted socket and a served stream: a proxy's header, TLS, the WebSocket upgrade; all
-//! in the connection's own task, and all within one time limit.
+//! in the connection's own task, and within a time limit.
 
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
@@ -41,7 +41,7 @@ impl From<HandshakeFault> for Lost {
 /// Serves a connection that came by itself.
 pub(super) async fn direct<A: Authenticator, I: Ingest>(
     stream: TcpStream,
-    visit: Visit,
+    visit: Box<Visit>,
     core: Arc<Core<A, I>>,
 ) {
     let deadline = Instant::now() + core.settings.handshake_timeout;
@@ -77,7 +77,7 @@ pub(super) async fn proxied<A: Authenticator, I: Ingest>(
 /// Serves a connection, once whatever its transport needs is agreed.
 async fn serve<A: Authenticator, I: Ingest>(
     stream: TcpStream,
-    mut visit: Visit,
+    mut visit: Box<Visit>,
     deadline: Instant,
     core: &Core<A, I>,
 ) {
@@ -113,9 +113,13 @@ async fn wrap<A, I>(
     deadline: Instant,
     core: &Core<A, I>,
 ) -> Result<Wrapped, Lost> {
-    limited(deadline, core, stream.readable()).await?.map_err(|_| HandshakeFault::Gone)?;
+    if !matches!(limited(deadline, core, stream.peek(&mut [0])).await?, Ok(1)) {
+        return Err(HandshakeFault::Gone.into());
+    }
     let turn = timeout_at(deadline, core.gate.handshake());
     let _turn = turn.await.unwrap_or(Err(TurnedAway::Handshakes)).map_err(Lost::TurnedAway)?;
+    // Its whole time again: who has waited is not to be lost for it.
+    let deadline = Instant::now() + core.settings.handshake_timeout;
     limited(deadline, core, shake_hands(stream, transport, core)).await?.map_err(Lost::from)
 }
 

@@ -107,9 +107,12 @@ async fn enter<A, I>(admission: Admission, core: &Core<A, I>, output: &mut Bytes
         None => None,
     };
     let (kept, subscriber) = inherited.map_or((None, None), |i| (Some(*i.kept), i.subscriber));
+    let was_kept = kept.is_some();
     let session = admission.begin(kept, output);
-    if session.was_resumed() {
-        core.parts.observer.on(Event::Resumed(session.facts()));
+    match (was_kept, session.was_resumed()) {
+        (_, true) => core.parts.observer.on(Event::Resumed(session.facts())),
+        (true, false) => core.parts.observer.on(Event::KeptOver(session.facts())),
+        (false, false) => {}
     }
     let hub = &core.sessions.hub;
     let subscriber = match subscriber {
@@ -118,6 +121,7 @@ async fn enter<A, I>(admission: Admission, core: &Core<A, I>, output: &mut Bytes
             Some(subscriber)
         }
         Some(other) => {
+            // It belongs to a session that ended, because another account's client took its id.
             hub.leave(&other);
             listens.then(|| hub.enter(&session.facts().client_id, &mailbox))
         }

@@ -27,7 +27,8 @@ pub struct Settings {
     pub gate: GateSettings,
     /// Connections that may be open; one more is turned away.
     pub max_connections: usize,
-    /// How long a connection may take for everything before its first MQTT packet: PROXY header, TLS, WebSocket.
+    /// How long a connection may take for everything before its first MQTT packet: PROXY header, TLS, WebSocket. The
+    /// time begins anew when a connection that had to wait gets its turn.
     pub handshake_timeout: Duration,
     /// How long a connection may take to send its whole CONNECT.
     pub connect_timeout: Duration,

@@ -17,6 +17,11 @@ use crate::{
     receipt::Answers,
 };
 
+/// Bytes of a CONNACK of MQTT 5 that refuses.
+const SMALLEST_CONNACK: usize = 5;
+/// Bytes of the largest CONNACK that lets in, but for the client id that it assigns.
+const LARGEST_CONNACK: usize = 31;
+
 /// A connection that has sent its first packet.
 #[derive(Debug)]
 pub struct Visitor {
@@ -63,7 +68,13 @@ pub fn admit(
             return Err(NotAdmitted::Malformed(err));
         }
     };
-    match judge(&connect, &visitor.peer, limits, authenticator) {
+    let most = max_packet_size(&connect);
+    let judged = judge(&connect, &visitor.peer, limits, authenticator).and_then(|grant| {
+        let assigned = if connect.client_id.is_empty() { grant.client_id.as_deref() } else { None };
+        let connack = LARGEST_CONNACK + assigned.map_or(0, str::len);
+        if most < connack { Err(NotAdmitted::PacketsTooSmall) } else { Ok(grant) }
+    });
+    match judged {
         Ok(grant) => {
             let limits = Limits { max_in_flight: limits.max_in_flight.max(1), ..*limits };
             let inbound = Inbound::new(&limits, connect.level);
@@ -71,7 +82,9 @@ pub fn admit(
         }
         Err(refusal) => {
             let (return_code, reason) = refusal.codes();
-            refuse(connect.level, return_code, reason, out);
+            if most >= SMALLEST_CONNACK {
+                refuse(connect.level, return_code, reason, out);
+            }
             Err(refusal)
         }
     }
@@ -107,6 +120,7 @@ impl NotAdmitted {
         match self {
             Self::Refused(refusal) => (refusal.return_code(), refusal.reason()),
             Self::EmptyClientId => (2, Reason::ClientIdentifierNotValid),
+            Self::PacketsTooSmall => (5, Reason::PacketTooLarge),
             Self::AuthenticationMethod => (5, Reason::BadAuthenticationMethod),
             Self::ShuttingDown => (3, Reason::ServerShuttingDown),
             _ => (5, Reason::NotAuthorized),
@@ -222,6 +236,15 @@ impl Admission {
             sequence: 0,
         }
     }
+}
+
+/// The largest packet that the client takes.
+pub(super) fn max_packet_size(connect: &Connect) -> usize {
+    let asked = connect.properties.find(|property| match property {
+        Property::MaximumPacketSize(size) => Some(*size as usize),
+        _ => None,
+    });
+    asked.unwrap_or(usize::MAX)
 }
 
 /// How long the client wants its session to outlive the connection.

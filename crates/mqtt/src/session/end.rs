@@ -27,6 +27,8 @@ pub enum End {
     TooManyUnreleased,
     /// A topic name that is longer, or has more levels, than this server takes.
     TopicTooLong,
+    /// The answer to a packet is larger than the client takes.
+    AnswerTooLarge,
     /// A topic alias that is 0, too high or not yet known.
     TopicAlias,
     /// A publish that the grant does not allow, from a client that cannot be told otherwise.
@@ -58,6 +60,7 @@ impl End {
             Self::ReceiveMaximum => "receive_maximum",
             Self::TooManyUnreleased => "too_many_unreleased",
             Self::TopicTooLong => "topic_too_long",
+            Self::AnswerTooLarge => "answer_too_large",
             Self::TopicAlias => "topic_alias",
             Self::NotAuthorized => "not_authorized",
             Self::NotStored(_) => "not_stored",
@@ -80,6 +83,7 @@ impl End {
             Self::ReceiveMaximum => Reason::ReceiveMaximumExceeded,
             Self::TooManyUnreleased => Reason::QuotaExceeded,
             Self::TopicTooLong => Reason::TopicNameInvalid,
+            Self::AnswerTooLarge => Reason::PacketTooLarge,
             Self::TopicAlias => Reason::TopicAliasInvalid,
             Self::NotAuthorized => Reason::NotAuthorized,
             Self::NotStored(failure) => failure.reason(),

@@ -186,8 +186,8 @@ impl Session {
             Packet::Connect(_) => return Err(End::SecondConnect),
             Packet::Publish(packet) => return self.publish(packet, size, unix_ms),
             Packet::Ack(ack) => return self.ack(&ack, out),
-            Packet::Subscribe(packet) => return Ok(self.subscribe(packet, out)),
-            Packet::Unsubscribe(packet) => return Ok(self.unsubscribe(&packet, out)),
+            Packet::Subscribe(packet) => return self.subscribe(packet, out),
+            Packet::Unsubscribe(packet) => return self.unsubscribe(&packet, out),
             Packet::PingReq => packet::write_pingresp(out),
             Packet::Disconnect(packet) => return Err(self.goodbye(&packet)),
             // No authentication method was agreed, so an AUTH is out of place.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
-use super::{Limits, Session, Step};
+use super::{Limits, Session, Step, admit::max_packet_size};
 use crate::{
     packet::{Ack, AckKind, Connect, Level, Properties, Property, PublishPacket, QoS, Reason},
     topic,
@@ -85,16 +85,12 @@ impl Outbound {
             Property::ReceiveMaximum(count) => Some(*count),
             _ => None,
         });
-        let max_packet_size = connect.properties.find(|property| match property {
-            Property::MaximumPacketSize(size) => Some(*size as usize),
-            _ => None,
-        });
         Self {
             waiting: Vec::new(),
             again: VecDeque::new(),
             last_id: 0,
             window: limits.max_outbound.min(receive_maximum.unwrap_or(u16::MAX)).max(1),
-            max_packet_size: limits.max_packet_size.min(max_packet_size.unwrap_or(usize::MAX)),
+            max_packet_size: limits.max_packet_size.min(max_packet_size(connect)),
             resends,
         }
     }

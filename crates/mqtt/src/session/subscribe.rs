@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use bytestring::ByteString;
 
-use super::{Session, Step};
+use super::{End, Session, Step};
 use crate::{
     observer::Event,
     packet::{QoS, Reason, SubAck, Subscribe, Subscription, UnsubAck, Unsubscribe},
@@ -55,7 +55,17 @@ impl Session {
         &self.subscriptions
     }
 
-    pub(super) fn subscribe(&mut self, packet: Subscribe, out: &mut BytesMut) -> Step {
+    /// An answer with a code for each filter must fit; a client that takes less must ask for less at once.
+    fn check_answer(&self, filters: usize) -> Result<(), End> {
+        let size = 5 + filters;
+        if self.level().is_v5() && !self.fits(size) {
+            return Err(End::AnswerTooLarge);
+        }
+        Ok(())
+    }
+
+    pub(super) fn subscribe(&mut self, packet: Subscribe, out: &mut BytesMut) -> Result<Step, End> {
+        self.check_answer(packet.subscriptions.len())?;
         let identifier = packet.identifier();
         let mut codes = Vec::with_capacity(packet.subscriptions.len());
         let mut granted = Vec::new();
@@ -74,7 +84,7 @@ impl Session {
             });
         }
         SubAck { packet_id: packet.packet_id, codes }.encode(out, self.level());
-        if self.grant.listens { Step::Subscribed(granted) } else { Step::Nothing }
+        Ok(if self.grant.listens { Step::Subscribed(granted) } else { Step::Nothing })
     }
 
     /// Grants one filter; says also whether the session had it before.
@@ -113,7 +123,8 @@ impl Session {
         Ok((subscribed, false))
     }
 
-    pub(super) fn unsubscribe(&mut self, packet: &Unsubscribe, out: &mut BytesMut) -> Step {
+    pub(super) fn unsubscribe(&mut self, packet: &Unsubscribe, out: &mut BytesMut) -> Result<Step, End> {
+        self.check_answer(packet.filters.len())?;
         let mut codes = Vec::with_capacity(packet.filters.len());
         for filter in &packet.filters {
             let before = self.subscriptions.len();
@@ -126,7 +137,7 @@ impl Session {
             }
         }
         UnsubAck { packet_id: packet.packet_id, codes }.encode(out, self.level());
-        if self.grant.listens { Step::Subscribed(Vec::new()) } else { Step::Nothing }
+        Ok(if self.grant.listens { Step::Subscribed(Vec::new()) } else { Step::Nothing })
     }
 
     /// The best quality of service that a subscription to `topic` was granted.

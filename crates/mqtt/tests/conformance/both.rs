@@ -7,6 +7,7 @@ mod handshake;
 mod listening;
 mod sessions;
 mod subscriptions;
+mod websocket;
 
 pub use bytes::*;
 pub use delivery::*;
@@ -15,3 +16,4 @@ pub use handshake::*;
 pub use listening::*;
 pub use sessions::*;
 pub use subscriptions::*;
+pub use websocket::*;

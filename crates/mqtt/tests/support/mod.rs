@@ -80,6 +80,12 @@ pub struct Porter {
     peers: Mutex<Vec<Peer>>,
 }
 
+impl Default for Porter {
+    fn default() -> Self {
+        Self { door: Box::new(Door), peers: Mutex::default() }
+    }
+}
+
 impl Porter {
     /// Who came last.
     pub fn last(&self) -> Peer {

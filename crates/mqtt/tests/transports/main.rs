@@ -1,5 +1,11 @@
 //! The ways in: TLS, WebSocket, proxies, and the gate before them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -138,8 +138,8 @@ mod tests {
         Addresses::new(&settings).unwrap()
     }
 
-    fn rate(per_second: u32, burst: u32) -> Option<Rate> {
-        Some(Rate { per_second: per_second.try_into().unwrap(), burst: burst.try_into().unwrap() })
+    fn rate(per_second: u32, burst: u32) -> Rate {
+        Rate { per_second: per_second.try_into().unwrap(), burst: burst.try_into().unwrap() }
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn connects_have_a_rate_for_each_address() {
-        let addresses = addresses(|gate| gate.connect_rate_per_address = rate(1, 2));
+        let addresses = addresses(|gate| gate.connect_rate_per_address = Some(rate(1, 2)));
         let now = Instant::now();
         for _ in 0..2 {
             addresses.enter(ip("192.0.2.1"), now).unwrap();
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn publishes_share_a_rate_between_the_connections_of_an_address() {
-        let addresses = addresses(|gate| gate.publish_rate_per_address = rate(10, 2));
+        let addresses = addresses(|gate| gate.publish_rate_per_address = Some(rate(10, 2)));
         let now = Instant::now();
         let places =
             ["192.0.2.1", "192.0.2.1", "192.0.2.2"].map(|text| addresses.enter(ip(text), now).unwrap());

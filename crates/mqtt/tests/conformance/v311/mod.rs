@@ -8,3 +8,4 @@ mod operation;
 mod publish;
 mod session;
 mod subscribe;
+mod websocket;

@@ -2,6 +2,8 @@
 
 use fleetwire_mqtt::{DeliveryOutcome, FailureReason, Outcome, packet::QoS};
 
+use tokio::io::AsyncReadExt;
+
 use crate::{
     desk::{deliver, deliver_payload, house},
     support::soon,
@@ -32,6 +34,45 @@ async fn mqtt_3_1_2_24_no_publish_is_larger_than_the_client_takes() {
         let _outcome = deliver_payload(&house, "s", qos, vec![7; largest]);
         let (first, body) = client.packet().await;
         assert_eq!(packet(first, &body).len(), 64);
+    }
+}
+
+/// A client that cannot take the answer to its CONNECT is not let in, and one that asks for an answer that it
+/// cannot take is closed.
+#[tokio::test]
+async fn mqtt_3_1_2_24_no_answer_is_larger_than_the_client_takes() {
+    let house = house();
+    let mut let_in = 0;
+    for size in 1..60 {
+        for id in [&b"c1"[..], b""] {
+            let mut client = Client::open(&house, V5).await;
+            client.send(&Connect { id: id.into(), ..at_most(size) }.bytes()).await;
+            let mut got = [0; 2];
+            if soon(client.wire.0.read_exact(&mut got)).await.is_err() {
+                assert!(size < 5, "a refusal fits into {size}");
+                continue;
+            }
+            let mut body = vec![0; got[1].into()];
+            soon(client.wire.0.read_exact(&mut body)).await.unwrap();
+            assert!(2 + body.len() <= size.into(), "{} of {size}", 2 + body.len());
+            match body[1] {
+                0 => let_in += 1,
+                code => assert_eq!(code, 0x95),
+            }
+        }
+    }
+    assert!(let_in > 20, "{let_in}");
+    let filters = [("s", 0); 40];
+    let names = filters.map(|(filter, _)| filter);
+    for bytes in [subscribe(V5, 1, &filters), unsubscribe(V5, 1, &names)] {
+        // The answer is 2 bytes of fixed header, 3 and one for each filter.
+        let (mut client, _) = Client::enter(&house, &at_most(45)).await;
+        client.send(&bytes).await;
+        let (_, body) = client.packet().await;
+        assert_eq!(body.len(), 43);
+        let (mut client, _) = Client::enter(&house, &at_most(44)).await;
+        client.send(&bytes).await;
+        client.ended(0x95, "44 bytes").await;
     }
 }
 

@@ -14,3 +14,4 @@ mod publish;
 mod session;
 mod subscribe;
 mod topic_alias;
+mod websocket;

@@ -1,0 +1,52 @@
+//! Real clients against the real binary: every client on every transport in every version of MQTT that it has.
+//!
+//! `clients/plan.py` tells what each of them does, `judge.rs` what must come of it, and `docs/devices.md` shows
+//! the result, which this test keeps true.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod foreign;
+mod judge;
+mod mosquitto;
+mod pipeline;
+mod play;
+mod rumqttc_client;
+mod saw;
+mod scenario;
+#[path = "../it/support.rs"]
+#[allow(dead_code, reason = "shared with the other tests")]
+mod support;
+mod table;
+
+use crate::pipeline::Pipeline;
+
+#[test]
+fn every_client_gets_in_is_acknowledged_and_finds_its_publishes_stored() {
+    let pipeline = Pipeline::start();
+    let scenarios = scenario::matrix(&pipeline.ports, &pipeline.ca);
+    pipeline.activate(&scenarios);
+
+    let played = play::all(scenarios);
+    drop(played.standing);
+    let raw = pipeline.raw(played.reports.len() * judge::RECORDS);
+    let judged: Vec<_> = played
+        .reports
+        .into_iter()
+        .map(|report| {
+            let faults = judge::faults(&report, &raw);
+            (report, faults)
+        })
+        .collect();
+    pipeline.stop();
+
+    table::settle(&table::text(&judged));
+    let faulty = judged.iter().filter(|(_, faults)| !faults.is_empty());
+    let faults: Vec<String> =
+        faulty.map(|(report, faults)| format!("{}\n  {}", report.scenario.id, faults.join("\n  "))).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
