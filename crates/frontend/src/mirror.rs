@@ -176,7 +176,9 @@ mod tests {
             pair("b"),
         ];
         let mut envelope = Envelope { topic: "t".into(), qos: 2, retain: true, ..Envelope::default() };
-        kept.iter().for_each(|property| envelope.keep(property));
+        for property in &kept {
+            envelope.keep(property);
+        }
         envelope.keep(&Property::MessageExpiry(5));
         let now = Instant::now();
         let message = Envelope::read(&envelope.encode(), now).unwrap();

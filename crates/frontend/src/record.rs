@@ -60,11 +60,11 @@ pub(crate) fn with<T>(
         out.clear();
         out.extend_from_slice(source.head.0.get_or_init(|| head(origin, session, source)));
         body(&mut out, source.model.unwrap_or_default(), publish);
-        let sent = send(&out);
+        let outcome = send(&out);
         if out.capacity() <= KEEP {
             cell.set(out);
         }
-        sent
+        outcome
     })
 }
 
@@ -151,7 +151,7 @@ fn variable(out: &mut Vec<u8>, mut number: u64) {
     out.push(low_bits(number));
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
+/// Seven bits.
 const fn low_bits(number: u64) -> u8 {
     (number & 0x7f) as u8
 }

@@ -233,14 +233,16 @@ async fn pings_are_answered_while_publishes_wait_and_nothing_behind_them_is_lost
         receipts.remove(0).complete(Outcome::Stored);
         receipts.push(house.store.next().await.1);
     }
-    receipts.into_iter().for_each(|receipt| receipt.complete(Outcome::Stored));
+    for receipt in receipts {
+        receipt.complete(Outcome::Stored);
+    }
     house.notes.wait_for("disconnected disconnected").await;
     assert!(house.store.is_empty().await, "no will after a goodbye");
 }
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_held_to_its_keep_alive() {
-    let house = house(|settings| settings.write_timeout = Duration::from_secs(600));
+    let house = house(|settings| settings.write_timeout = Duration::from_mins(10));
     let connect =
         Connect { keep_alive: 1, user_name: Some("operator".into()), ..connect_packet(Level::V5, ID) };
     let (mut wire, _) = open(&house, &connect).await;

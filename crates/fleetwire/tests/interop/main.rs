@@ -10,6 +10,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod certificates;
 mod foreign;
 mod judge;
 mod mosquitto;
@@ -24,29 +25,32 @@ mod support;
 mod table;
 
 use crate::pipeline::Pipeline;
+use crate::play::Report;
 
 #[test]
 fn every_client_gets_in_is_acknowledged_and_finds_its_publishes_stored() {
-    let pipeline = Pipeline::start();
-    let scenarios = scenario::matrix(&pipeline.ports, &pipeline.ca);
-    pipeline.activate(&scenarios);
-
-    let played = play::all(scenarios);
-    drop(played.standing);
-    let raw = pipeline.raw(played.reports.len() * judge::RECORDS);
-    let judged: Vec<_> = played
-        .reports
-        .into_iter()
-        .map(|report| {
-            let faults = judge::faults(&report, &raw);
-            (report, faults)
-        })
-        .collect();
-    pipeline.stop();
-
+    let judged = [played(false), played(true)].concat();
     table::settle(&table::text(&judged));
     let faulty = judged.iter().filter(|(_, faults)| !faults.is_empty());
-    let faults: Vec<String> =
+    let told: Vec<String> =
         faulty.map(|(report, faults)| format!("{}\n  {}", report.scenario.id, faults.join("\n  "))).collect();
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+/// Plays one half of the matrix, with client certificates or without, against a pipeline of its own. Beside each
+/// report stands what is wrong with it.
+fn played(certificate: bool) -> Vec<(Report, Vec<String>)> {
+    let pipeline = Pipeline::start(certificate);
+    let mut scenarios = scenario::matrix(certificate);
+    pipeline.prepare(&mut scenarios, certificate);
+    let played = play::all(&scenarios);
+    drop(played.standing);
+    let raw = pipeline.raw(played.reports.len() * judge::RECORDS);
+    let judge = |report: Report| {
+        let faults = judge::faults(&report, &raw);
+        (report, faults)
+    };
+    let judged = played.reports.into_iter().map(judge).collect();
+    pipeline.stop();
+    judged
 }

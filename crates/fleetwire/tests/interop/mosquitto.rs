@@ -96,6 +96,9 @@ fn tool(name: &str, scenario: &Scenario, password: &str) -> Command {
     if scenario.transport.is_secure() {
         command.arg("--cafile").arg(&scenario.ca);
     }
+    if let (Some(certificate), Some(key)) = (&scenario.certificate, &scenario.key) {
+        command.arg("--cert").arg(certificate).arg("--key").arg(key);
+    }
     if scenario.transport.is_websocket() {
         command.arg("--ws");
     }

@@ -5,7 +5,7 @@ use crate::scenario::{Client, Scenario};
 use crate::{foreign, mosquitto, rumqttc_client};
 
 /// What came of one scenario: what the client saw, or why it gave up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Report {
     pub(crate) scenario: Scenario,
     pub(crate) saw: Result<Saw, String>,
@@ -44,7 +44,7 @@ pub(crate) fn each(
 }
 
 /// Plays everything.
-pub(crate) fn all(scenarios: Vec<Scenario>) -> Played {
+pub(crate) fn all(scenarios: &[Scenario]) -> Played {
     let of = |client: Client| -> Vec<Scenario> {
         scenarios.iter().filter(|scenario| scenario.client == client).cloned().collect()
     };

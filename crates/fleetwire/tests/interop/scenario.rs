@@ -1,16 +1,15 @@
 //! The matrix: which client speaks which version of MQTT over which transport.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use fleetwire_model::Imei;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::mosquitto;
 use crate::support::PASSWORD;
 
 /// How a client reaches the front door.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Transport {
     Tcp,
@@ -20,8 +19,6 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 4] = [Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
-
     /// Whether there is TLS below.
     pub(crate) const fn is_secure(self) -> bool {
         matches!(self, Self::Tls | Self::Wss)
@@ -31,13 +28,36 @@ impl Transport {
         matches!(self, Self::Ws | Self::Wss)
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
             Self::Ws => "WebSocket",
             Self::Wss => "secure WebSocket",
         }
+    }
+}
+
+/// A transport, and whether the client shows a certificate on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) transport: Transport,
+    pub(crate) certificate: bool,
+}
+
+impl Way {
+    /// Every way, in the order of the table.
+    pub(crate) const ALL: [Self; 5] = [
+        Self { transport: Transport::Tcp, certificate: false },
+        Self { transport: Transport::Tls, certificate: false },
+        Self { transport: Transport::Tls, certificate: true },
+        Self { transport: Transport::Ws, certificate: false },
+        Self { transport: Transport::Wss, certificate: false },
+    ];
+
+    pub(crate) fn name(self) -> String {
+        let with = if self.certificate { " with a client certificate" } else { "" };
+        format!("{}{with}", self.transport.name())
     }
 }
 
@@ -123,10 +143,17 @@ pub(crate) struct Scenario {
     pub(crate) transport: Transport,
     pub(crate) path: &'static str,
     pub(crate) ca: PathBuf,
+    /// Client certificate, whose common name is the client id, and its key.
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
     pub(crate) version: Version,
 }
 
 impl Scenario {
+    pub(crate) const fn way(&self) -> Way {
+        Way { transport: self.transport, certificate: self.certificate.is_some() }
+    }
+
     /// A payload that no other scenario has.
     pub(crate) fn payload(&self, what: &str) -> String {
         format!("{} {what}", self.id)
@@ -143,25 +170,27 @@ impl Scenario {
     }
 }
 
-/// Everything that the clients can do at the ports of a front door, each with a device of its own.
-pub(crate) fn matrix(ports: &BTreeMap<Transport, u16>, ca: &Path) -> Vec<Scenario> {
+/// Everything that the clients can do, each with a device of its own: on the ways with a client certificate, or on
+/// those without.
+pub(crate) fn matrix(certificate: bool) -> Vec<Scenario> {
     let mut scenarios = Vec::new();
     for client in Client::ALL {
-        for (&transport, &port) in ports {
-            let versions =
-                Version::ALL.into_iter().filter(|&version| client.cannot(transport, version).is_none());
-            for version in versions {
+        for way in Way::ALL.into_iter().filter(|way| way.certificate == certificate) {
+            let can = |version: &Version| client.cannot(way.transport, *version).is_none();
+            for version in Version::ALL.into_iter().filter(can) {
                 scenarios.push(Scenario {
                     client,
-                    id: format!("{}/{}/{}", client.name(), transport.name(), version.name()),
+                    id: format!("{}, {}, MQTT {}", client.name(), way.name(), version.name()),
                     client_id: imei(scenarios.len()),
                     user: "bce_device",
                     password: PASSWORD,
                     host: "localhost",
-                    port,
-                    transport,
+                    port: 0,
+                    transport: way.transport,
                     path: "/mqtt",
-                    ca: ca.to_owned(),
+                    ca: PathBuf::new(),
+                    certificate: None,
+                    key: None,
                     version,
                 });
             }

@@ -1,11 +1,12 @@
 //! The tables of docs/devices.md: what was measured, between two markers.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::play::Report;
 use crate::saw::Saw;
-use crate::scenario::{Client, Transport, Version};
+use crate::scenario::{Client, Version, Way};
 
 const BEGIN: &str =
     "<!-- interoperability: written by the test `interop`; see crates/fleetwire/tests/interop -->\n";
@@ -46,32 +47,29 @@ pub(crate) fn text(judged: &[(Report, Vec<String>)]) -> String {
 /// Each client in each version over each transport.
 fn verdicts(judged: &[(Report, Vec<String>)]) -> String {
     let mut notes: Vec<&str> = Vec::new();
-    let transports = Transport::ALL.map(Transport::name).join(" | ");
-    let mut text = format!("| client | MQTT | {transports} |\n|---|---|---|---|---|---|\n");
+    let ways = Way::ALL.map(Way::name).join(" | ");
+    let mut text = format!("| client | MQTT | {ways} |\n|---|---|{}\n", "---|".repeat(Way::ALL.len()));
     for client in Client::ALL {
         for version in Version::ALL {
-            let cells = Transport::ALL.map(|transport| {
-                if let Some(reason) = client.cannot(transport, version) {
+            let cells = Way::ALL.map(|way| {
+                if let Some(reason) = client.cannot(way.transport, version) {
                     return format!("- ({})", note(&mut notes, reason));
                 }
                 let found = judged.iter().find(|(report, _)| {
                     let scenario = &report.scenario;
-                    (scenario.client, scenario.transport, scenario.version) == (client, transport, version)
+                    (scenario.client, scenario.way(), scenario.version) == (client, way, version)
                 });
-                match found {
-                    Some((_, faults)) if faults.is_empty() => "yes".to_owned(),
-                    Some(_) => "NO".to_owned(),
-                    None => format!("- ({})", note(&mut notes, "not served yet")),
-                }
+                let holds = found.is_some_and(|(_, faults)| faults.is_empty());
+                if holds { "yes".to_owned() } else { "NO".to_owned() }
             });
             let name = library(judged, client);
-            text.push_str(&format!("| {name} | {} | {} |\n", version.name(), cells.join(" | ")));
+            writeln!(text, "| {name} | {} | {} |", version.name(), cells.join(" | ")).unwrap();
         }
     }
     if !notes.is_empty() {
         let notes: Vec<String> =
             notes.iter().enumerate().map(|(at, reason)| format!("({}) {reason}.", at + 1)).collect();
-        text.push_str(&format!("\n{}\n", notes.join(" ")));
+        write!(text, "\n{}\n", notes.join(" ")).unwrap();
     }
     text
 }
@@ -87,15 +85,15 @@ fn note<'a>(notes: &mut Vec<&'a str>, reason: &'a str) -> usize {
 
 /// A client with its version.
 fn library(judged: &[(Report, Vec<String>)], client: Client) -> String {
-    let of_client = judged.iter().filter(|(report, _)| report.scenario.client == client);
-    let version = of_client.filter_map(|(report, _)| report.saw.as_ref().ok()).next();
+    let mut of_client = judged.iter().filter(|(report, _)| report.scenario.client == client);
+    let version = of_client.find_map(|(report, _)| report.saw.as_ref().ok());
     format!("{} {}", client.name(), version.map_or("", |saw| &saw.library))
 }
 
 /// How each client tells of it.
 fn words(judged: &[(Report, Vec<String>)]) -> String {
     let mut text =
-        "| client | MQTT | a wrong password | a subscription to `#` |\n|---|---|---|---|\n".to_owned();
+        "| client | MQTT | a wrong password | a subscription to `#` | it shows its user |\n|---|---|---|---|---|\n".to_owned();
     for client in Client::ALL {
         for version in Version::ALL {
             let saws = || {
@@ -122,7 +120,15 @@ fn words(judged: &[(Report, Vec<String>)]) -> String {
             };
             let password = told(|saw| saw.wrong_password.as_ref());
             let refused = told(|saw| saw.refused.as_ref());
-            text.push_str(&format!("| {} | {} | {password} | {refused} |\n", client.name(), version.name()));
+            let mut shown = Vec::new();
+            if saws().any(|saw| saw.limit("Receive Maximum").is_some()) {
+                shown.push("the session's limits");
+            }
+            if saws().any(|saw| saw.session_present.is_some_and(|present| present[1])) {
+                shown.push("Session Present");
+            }
+            let (client, version, shown) = (client.name(), version.name(), shown.join(", "));
+            writeln!(text, "| {client} | {version} | {password} | {refused} | {shown} |").unwrap();
         }
     }
     text

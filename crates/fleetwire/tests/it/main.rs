@@ -14,4 +14,5 @@ mod embedded;
 mod faults;
 mod logins;
 mod loss;
+mod subscribers;
 mod support;

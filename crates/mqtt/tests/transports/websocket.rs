@@ -189,6 +189,16 @@ async fn a_close_is_answered_and_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_without_a_goodbye_is_gone_and_no_breach() {
+    let house = plain();
+    let mut socket = open(&house).await;
+    works(&house, &mut socket).await;
+    drop(socket);
+    house.notes.wait_for("disconnected peer_gone").await;
+    assert_eq!(house.notes.count("websocket_breach"), 0);
+}
+
+#[tokio::test]
 async fn frames_and_messages_have_a_largest_size() {
     let house = house(|settings| {
         listen(settings, &[Transport::WebSocket]);

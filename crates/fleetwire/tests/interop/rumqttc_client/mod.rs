@@ -143,13 +143,14 @@ async fn goodbye<C: Client>(mut client: C) -> Result<(), String> {
 
 /// The transport, and the address as rumqttc wants it: a URL for WebSocket.
 fn route(scenario: &Scenario) -> (Transport, String) {
-    let Scenario { host, port, path, ca, .. } = scenario;
+    let Scenario { host, port, path, ca, certificate, key, .. } = scenario;
     let ca = || std::fs::read(ca).unwrap();
+    let own = || Some((std::fs::read(certificate.as_ref()?).unwrap(), std::fs::read(key.as_ref()?).unwrap()));
     match scenario.transport {
         scenario::Transport::Tcp => (Transport::tcp(), (*host).to_owned()),
-        scenario::Transport::Tls => (Transport::tls(ca(), None, None), (*host).to_owned()),
+        scenario::Transport::Tls => (Transport::tls(ca(), own(), None), (*host).to_owned()),
         scenario::Transport::Ws => (Transport::ws(), format!("ws://{host}:{port}{path}")),
-        scenario::Transport::Wss => (Transport::wss(ca(), None, None), format!("wss://{host}:{port}{path}")),
+        scenario::Transport::Wss => (Transport::wss(ca(), own(), None), format!("wss://{host}:{port}{path}")),
     }
 }
 

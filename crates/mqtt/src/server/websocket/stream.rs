@@ -14,6 +14,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error, Message,
+        error::ProtocolError,
         protocol::{CloseFrame, frame::coding::CloseCode},
     },
 };
@@ -61,6 +62,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for MessageStream<S> {
                 // tungstenite answers pings and closes by itself, with the next read.
                 Some(Ok(_)) => {}
                 Some(Err(Error::Capacity(_))) => return Poll::Ready(Err(this.breach(CloseCode::Size, cx))),
+                // Gone without a goodbye, as mobile devices go.
+                Some(Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
+                    return Poll::Ready(Ok(()));
+                }
                 Some(Err(Error::Protocol(_) | Error::Utf8(_))) => {
                     return Poll::Ready(Err(this.breach(CloseCode::Protocol, cx)));
                 }
