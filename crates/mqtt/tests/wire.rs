@@ -5,6 +5,7 @@ mod support;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use bytes::BytesMut;
 use fleetwire_mqtt::{
     DeliveryOutcome, Downlink, FailureReason, Outcome, Settings,
     packet::{Level, Properties, QoS, Subscribe, Subscription, Will},
@@ -176,6 +177,37 @@ async fn the_newer_connection_takes_over_and_stays() {
     newer.closed().await;
     house.notes.wait_for("disconnected disconnected").await;
     assert!(house.sessions.is_empty());
+}
+
+/// In several threads: one that reads the newer connection is often faster than the one of the older.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_says_goodbye_and_comes_again_at_once_leaves_no_will() {
+    const ROUNDS: usize = 300;
+    let house = house(plain);
+    let mut connect = connect_packet(Level::V311, ID);
+    connect.will = Some(Will {
+        topic: "BCE/D".into(),
+        payload: "gone".into(),
+        qos: ONE,
+        retain: false,
+        properties: Properties::default(),
+    });
+    let mut bytes = BytesMut::new();
+    connect.encode(&mut bytes);
+    for _ in 0..ROUNDS {
+        let mut wire = Wire::open(&house).await;
+        wire.send(&bytes).await;
+        assert_eq!(wire.packet().await, (0x20, vec![0, 0]));
+        wire.send(&[0xE0, 0]).await;
+    }
+    soon(async {
+        while house.notes.count("disconnected disconnected") < ROUNDS {
+            assert_eq!(house.notes.count("disconnected taken_over"), 0);
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(house.store.offers.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 use tracing::debug;
 
@@ -236,12 +236,28 @@ where
     async fn run(&mut self) -> End {
         let mut timer = pin!(sleep_until(self.due()));
         loop {
-            if let Err(end) = self.advance() {
-                return end;
+            let moved = match self.advance() {
+                Ok(()) => self.wait(timer.as_mut()).await,
+                Err(end) => Err(end),
+            };
+            match moved {
+                Ok(()) => {}
+                Err(End::TakenOver) => return self.last_word().await,
+                Err(end) => return end,
             }
-            if let Err(end) = self.wait(timer.as_mut()).await {
-                return end;
-            }
+        }
+    }
+
+    /// How a connection ends that a newer one replaces. A client that said goodbye and came again at once has left by
+    /// itself, although its DISCONNECT is not read yet, and must not leave a will: what has arrived is taken first.
+    async fn last_word(&mut self) -> End {
+        while self.input.len() < LOOK_AHEAD {
+            let turn = socket::turn(&mut self.stream, &mut self.input, &mut self.output, true);
+            let Ok(Ok(Turn::Read | Turn::Wrote)) = timeout(Duration::ZERO, turn).await else { break };
+        }
+        match self.take_packets() {
+            Err(end @ (End::Disconnected | End::DisconnectedWithWill)) => end,
+            _ => End::TakenOver,
         }
     }
 
