@@ -38,6 +38,8 @@ const MAX_OUTPUT: usize = 64 * 1024;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of input up to which a client that has to wait is read on.
 const LOOK_AHEAD: usize = 4 * 1024;
+/// How long a connection that is replaced may take to hand over what its client has sent before.
+const LAST_WORD: Duration = Duration::from_millis(20);
 /// When nothing has a deadline, the timer looks again after this.
 const FAR: Duration = Duration::from_hours(1);
 
@@ -251,10 +253,14 @@ where
     /// How a connection ends that a newer one replaces. A client that said goodbye and came again at once has left by
     /// itself, although its DISCONNECT is not read yet, and must not leave a will: what has arrived is taken first.
     async fn last_word(&mut self) -> End {
-        while self.input.len() < LOOK_AHEAD {
-            let turn = socket::turn(&mut self.stream, &mut self.input, &mut self.output, true);
-            let Ok(Ok(Turn::Read | Turn::Wrote)) = timeout(Duration::ZERO, turn).await else { break };
-        }
+        let hear = async {
+            while self.input.len() < LOOK_AHEAD {
+                let turn = socket::turn(&mut self.stream, &mut self.input, &mut self.output, true).await;
+                let Ok(Turn::Read | Turn::Wrote) = turn else { break };
+            }
+        };
+        // Most clients that are replaced are gone, and say nothing more.
+        let _in_time = timeout(LAST_WORD, hear).await;
         match self.take_packets() {
             Err(end @ (End::Disconnected | End::DisconnectedWithWill)) => end,
             _ => End::TakenOver,
