@@ -45,6 +45,7 @@ impl Doorkeeper {
                 directory,
                 unactivated: settings.unactivated,
                 publish_rate: settings.sessions.publish_rate(),
+                server_keep_alive: settings.sessions.server_keep_alive(),
             },
             subscribers,
             logins: Logins::new(&settings.logins, Instant::now(), LoginMetrics::new()),

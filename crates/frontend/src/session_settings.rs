@@ -17,6 +17,8 @@ pub struct SessionSettings {
     /// How long a client without keep-alive may be silent.
     #[serde(with = "humantime_serde")]
     pub idle_timeout: Duration,
+    /// Keep-alive, in seconds, that MQTT 5 devices are told to use instead of their own; 0 leaves them theirs.
+    pub server_keep_alive: u16,
     /// How long a client may take to read what it was sent.
     #[serde(with = "humantime_serde")]
     pub write_timeout: Duration,
@@ -39,6 +41,7 @@ impl Default for SessionSettings {
             max_expiry: limits.max_session_expiry,
             max_away: mqtt.max_away_sessions,
             idle_timeout: limits.idle_timeout,
+            server_keep_alive: 0,
             write_timeout: mqtt.write_timeout,
             max_publish_rate: 0,
             max_subscriptions: limits.max_subscriptions,
@@ -53,6 +56,11 @@ impl SessionSettings {
     /// The rate of a session's grant.
     pub(crate) fn publish_rate(&self) -> Option<u32> {
         Some(self.max_publish_rate).filter(|rate| *rate > 0)
+    }
+
+    /// The keep-alive of a session's grant.
+    pub(crate) fn server_keep_alive(&self) -> Option<u16> {
+        Some(self.server_keep_alive).filter(|seconds| *seconds > 0)
     }
 
     /// Puts these over the session layer's own defaults.

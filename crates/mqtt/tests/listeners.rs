@@ -157,3 +157,36 @@ async fn a_client_without_an_id_is_told_the_one_it_got() {
     assert!(body.windows(property.len()).any(|part| part == property), "{body:?}");
     assert!(house.sessions.contains("assigned"));
 }
+
+/// rumqttd's listener dies of this: an MQTT 5 publish with a user property for an MQTT 3.1.1 subscriber.
+#[tokio::test]
+async fn properties_of_a_message_do_not_reach_a_client_of_an_older_version() {
+    let house = house(|_| {});
+    let old = Connect { level: Level::V311, ..operator("old") };
+    let mut wire = open(&house, &old).await;
+    wire.send(&[0x82, 6, 0, 7, 0, 1, b'x', 1]).await;
+    assert_eq!(wire.packet().await, (0x90, vec![0, 7, 1]));
+    let properties: Properties = vec![Property::UserProperty("name".into(), "value".into())].into();
+    house.sessions.publish(&Message { properties, ..message("x", "p", QoS::AtLeastOnce, false) });
+    assert_eq!(wire.packet().await, (0x32, vec![0, 1, b'x', 0, 1, b'p']));
+    wire.send(&[0xC0, 0]).await;
+    assert_eq!(wire.packet().await.0, 0xD0);
+}
+
+/// rumqttd's router dies of this: a shared subscription of a session that is kept, with a message not acknowledged.
+#[tokio::test]
+async fn a_shared_subscription_of_a_kept_session_is_refused_and_hurts_nobody() {
+    let house = house(|_| {});
+    let expiry: Properties = vec![Property::SessionExpiry(600)].into();
+    let lasting = Connect { clean_start: false, properties: expiry, ..operator("a") };
+    for again in [false, true] {
+        let mut wire = open(&house, &lasting).await;
+        if again {
+            assert_eq!(wire.packet().await.0, 0x3A, "what was not acknowledged");
+        }
+        assert_eq!(subscribe(&mut wire, "$share/g/x", QoS::AtLeastOnce, 0, None).await, 0x9E);
+        subscribe(&mut wire, "x", QoS::AtLeastOnce, 0, None).await;
+        house.sessions.publish(&message("x", "p", QoS::AtLeastOnce, false));
+        while wire.packet().await.0 & 0xF0 != 0x30 {}
+    }
+}

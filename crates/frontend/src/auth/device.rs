@@ -22,6 +22,8 @@ pub(super) struct DeviceRules {
     pub(super) unactivated: Unactivated,
     /// Publishes a second of one session.
     pub(super) publish_rate: Option<u32>,
+    /// Keep-alive that MQTT 5 devices are told to use, seconds.
+    pub(super) server_keep_alive: Option<u16>,
 }
 
 /// The client as its CONNECT and its certificate describe it.
@@ -56,7 +58,7 @@ impl DeviceRules {
             self.admit(claim.login.as_ref(), account)?;
         }
         let grant = grant(account, connect, claim)?;
-        Ok(Grant { publish_rate: self.publish_rate, ..grant })
+        Ok(Grant { publish_rate: self.publish_rate, server_keep_alive: self.server_keep_alive, ..grant })
     }
 
     /// Who the client says it is.
