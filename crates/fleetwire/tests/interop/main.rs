@@ -30,11 +30,11 @@ use crate::play::Report;
 #[test]
 fn every_client_gets_in_is_acknowledged_and_finds_its_publishes_stored() {
     let judged = [played(false), played(true)].concat();
-    table::settle(&table::text(&judged));
     let faulty = judged.iter().filter(|(_, faults)| !faults.is_empty());
     let told: Vec<String> =
         faulty.map(|(report, faults)| format!("{}\n  {}", report.scenario.id, faults.join("\n  "))).collect();
     assert!(told.is_empty(), "{}", told.join("\n"));
+    table::settle(&table::text(&judged));
 }
 
 /// Plays one half of the matrix, with client certificates or without, against a pipeline of its own. Beside each
