@@ -87,7 +87,9 @@ fn note<'a>(notes: &mut Vec<&'a str>, reason: &'a str) -> usize {
 fn library(judged: &[(Report, Vec<String>)], client: Client) -> String {
     let mut of_client = judged.iter().filter(|(report, _)| report.scenario.client == client);
     let version = of_client.find_map(|(report, _)| report.saw.as_ref().ok());
-    format!("{} {}", client.name(), version.map_or("", |saw| &saw.library))
+    // The tools of the system have the version that the system has.
+    let own = if client == Client::Mosquitto { None } else { version };
+    format!("{} {}", client.name(), own.map_or("", |saw| &saw.library)).trim_end().to_owned()
 }
 
 /// How each client tells of it.
