@@ -4,6 +4,7 @@ mod banner;
 mod check_config;
 mod config;
 mod device;
+mod gaps;
 mod json;
 mod process;
 mod run;
@@ -50,6 +51,8 @@ enum Command {
     Frontend(service::FrontendArgs),
     /// Run a decoder worker: raw publishes into positions
     Decoder(service::DecoderArgs),
+    /// Keep the gap ledger: which device lost what; and show it
+    Gaps(gaps::GapsArgs),
     /// Drive a pipeline with simulated devices
     Simulate(simulate::SimulateArgs),
     /// Show what flows, live
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
+        Command::Gaps(args) => gaps::gaps(&args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::Device(args) => device::device(&args),

@@ -18,6 +18,7 @@ use fleetwire_service::exit::Exit;
 
 use crate::banner::{self, Running};
 use crate::config::{self, RunConfig, ServiceFlags, set};
+use crate::gaps;
 use crate::process;
 use crate::runfile::{self, DataDir, RunFile};
 use crate::service::{Parts, logins, start_process};
@@ -54,6 +55,7 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
     transports::check(&config.frontend)?;
+    gaps::check(&config.gaps)?;
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
@@ -72,6 +74,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         let registry = parts.registry();
         let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.add_decoder(&config.decoder, &registry)?;
+        if config.gaps.enabled {
+            parts.add_gaps(&config.gaps)?;
+        }
         let admin_address = admin.address()?;
         parts.add_last(registry, admin);
         log.add_to(&mut parts);

@@ -22,7 +22,7 @@ use crate::metrics::ConsumerMetrics;
 use crate::settings::{ClientSettings, set_default};
 use group::{Group, GroupContext};
 
-pub use monitor::{Health, Monitor, PartitionLag};
+pub use monitor::{Assigned, Health, Monitor, PartitionLag};
 pub use run::RunError;
 pub use tracker::Done;
 

@@ -9,16 +9,20 @@ mod embedded;
 mod error;
 mod message;
 mod metrics;
+mod partitioner;
 mod producer;
 mod reader;
 mod settings;
 mod topics;
 mod wait;
 
-pub use consumer::{Consumer, ConsumerOptions, Done, Health, Monitor, PartitionLag, RunError, Start};
+pub use consumer::{
+    Assigned, Consumer, ConsumerOptions, Done, Health, Monitor, PartitionLag, RunError, Start,
+};
 pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};
 pub use message::Message;
+pub use partitioner::partition_of;
 pub use producer::{Delivered, Delivery, Producer, Record};
 pub use reader::{Event, MissingTopic, Reader, ReaderError, ReaderOptions};
 pub use settings::{ClientSettings, Compression, ProducerSettings, SettingsError};

@@ -5,9 +5,18 @@ use crate::support::{fleetwire, output, stdout};
 #[test]
 fn help_of_every_command_says_what_to_do() {
     let help = stdout(&output(&["--help"]));
-    for command in
-        ["run", "frontend", "decoder", "simulate", "watch", "device", "topics", "check-config", "completions"]
-    {
+    for command in [
+        "run",
+        "frontend",
+        "decoder",
+        "gaps",
+        "simulate",
+        "watch",
+        "device",
+        "topics",
+        "check-config",
+        "completions",
+    ] {
         assert!(help.contains(command), "{command} is missing in:\n{help}");
         assert!(stdout(&output(&[command, "--help"])).contains("Usage: fleetwire"), "{command}");
     }
@@ -59,7 +68,7 @@ fn a_bad_file_is_told_with_line_key_and_allowed_values() {
 
 #[test]
 fn the_shipped_samples_pass_the_check() {
-    for service in ["run", "frontend", "decoder"] {
+    for service in ["run", "frontend", "decoder", "gaps"] {
         let file = format!("{}/../../deploy/config/{service}.toml", env!("CARGO_MANIFEST_DIR"));
         assert!(stdout(&output(&["check-config", service, &file])).contains("is fine"));
     }

@@ -12,6 +12,7 @@ mod bad_input;
 mod command_line;
 mod embedded;
 mod faults;
+mod gaps;
 mod logins;
 mod loss;
 mod subscribers;
