@@ -18,9 +18,9 @@ pub(crate) struct Seen {
 /// What a record was to the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Later than all before it.
+    /// Later than all before it; or of the same instant, and it tells more of it.
     Newest,
-    /// Within a stretch that is followed.
+    /// Within a stretch that is followed, or at its beginning with news of it.
     Late,
     /// Earlier than the newest, where nothing was missing; repeated records are here.
     Known,
@@ -74,17 +74,20 @@ impl Device {
             self.motion = motion.unwrap_or(self.motion);
             return Place::Newest;
         }
-        if seen.time == self.last && motion == Some(Motion::Parked) {
+        // Of two records of one instant, the one that says "parked" counts, whichever comes first.
+        let parks = motion == Some(Motion::Parked);
+        let is_news = seen.time == self.last && parks && self.motion == Motion::Active;
+        if is_news {
             self.motion = Motion::Parked;
         }
-        let Some(mut open) = self.open.take() else { return Place::Known };
-        let limits = self.limits(rules, now_ms);
-        let place = if open.split(seen.time, motion, &limits) { Place::Late } else { Place::Known };
-        if motion == Some(Motion::Parked) {
-            // Of two records of one instant, the one that says "parked" counts, whichever comes first.
-            open.park(seen.time, &limits);
+        let mut place = if is_news { Place::Newest } else { Place::Known };
+        if let Some(mut open) = self.open.take() {
+            let limits = self.limits(rules, now_ms);
+            if open.split(seen.time, motion, &limits) || parks && open.park(seen.time, &limits) {
+                place = Place::Late;
+            }
+            self.put(open);
         }
-        self.put(open);
         place
     }
 

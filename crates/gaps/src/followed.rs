@@ -169,14 +169,15 @@ impl Open {
         self.settle(stretch.gap);
     }
 
-    /// A second record at the beginning of a stretch says that the device was parked.
-    pub(crate) fn park(&mut self, time: i64, limits: &Limits<'_>) {
+    /// A second record at the beginning of a stretch says that the device was parked. False if that is no news.
+    pub(crate) fn park(&mut self, time: i64, limits: &Limits<'_>) -> bool {
         let begins = |stretch: &Stretch| stretch.from == time && stretch.motion == Motion::Active;
-        let Some(index) = self.stretches.iter().position(begins) else { return };
+        let Some(index) = self.stretches.iter().position(begins) else { return false };
         let stretch = self.stretches.remove(index);
         let parent = stretch.gap.and_then(|gap| self.followed(gap)).copied();
         self.place(Stretch { motion: Motion::Parked, ..stretch }, parent, limits);
         self.settle(stretch.gap);
+        true
     }
 
     /// Lets go of what ended before `time`.

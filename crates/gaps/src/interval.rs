@@ -1,8 +1,8 @@
 //! How often a device sends, learned from the differences between its records.
 //!
-//! The interval is the smallest difference that three quarters of the last sixteen do not exceed. Short differences
-//! of events between the regular records do not pull it down, and single outages do not push it up; when a device is
-//! set to another interval, it is learned with the fifth record.
+//! The interval is the smallest difference that seven eighths of the last sixteen do not exceed. Short differences of
+//! events between the regular records do not pull it down, and two outages do not push it up; when a device is set to
+//! a longer interval, it is learned with the third record.
 
 /// Differences that are remembered.
 const REMEMBERED: usize = 16;
@@ -43,7 +43,7 @@ impl Differences {
             return None;
         }
         sorted.sort_unstable();
-        sorted.get((sorted.len() * 3).div_ceil(4) - 1).map(|seconds| u32::from(*seconds))
+        sorted.get((sorted.len() * 7).div_ceil(8) - 1).map(|seconds| u32::from(*seconds))
     }
 }
 
@@ -74,15 +74,15 @@ mod tests {
     }
 
     #[test]
-    fn events_in_between_and_single_outages_do_not_change_it() {
-        let mixed = [60, 3, 57, 60, 60, 12, 48, 60, 60, 60, 1, 59, 60, 7200, 60, 60];
+    fn events_in_between_and_two_outages_do_not_change_it() {
+        let mixed = [60, 3, 57, 60, 7200, 12, 48, 60, 2, 58, 1, 59, 60, 7200, 5, 55];
         assert_eq!(learned_interval_s(&mixed), Some(60));
     }
 
     #[test]
     fn a_new_setting_is_learned_with_a_few_records() {
         let mut differences: Differences = [10; 16].into_iter().collect();
-        for _ in 0..4 {
+        for _ in 0..2 {
             differences.push(600_000);
         }
         assert_eq!(differences.interval_s(), Some(10));
