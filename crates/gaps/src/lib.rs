@@ -6,6 +6,7 @@
 mod broken;
 pub mod config;
 mod device;
+mod evict;
 mod flush;
 mod followed;
 mod interval;

@@ -10,6 +10,7 @@ use fleetwire_service::health::Condition;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::evict::let_go;
 use crate::ledger::Ledger;
 use crate::metrics::GapsMetrics;
 use crate::rules::Rules;
@@ -83,7 +84,7 @@ impl StateReader {
                             "a record of the state topic is not usable"
                         );
                     }
-                    metrics.let_go(&mut [&mut ledger], self.max_devices);
+                    metrics.evicted(let_go(&mut [&mut ledger], self.max_devices));
                 }
                 Event::CaughtUp => {
                     complete = true;

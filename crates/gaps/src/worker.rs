@@ -12,6 +12,7 @@ use fleetwire_service::clock;
 use prost::Message as _;
 
 use crate::broken::Broken;
+use crate::evict::let_go;
 use crate::ledger::{Change, Ledger};
 use crate::metrics::GapsMetrics;
 use crate::rules::Rules;
@@ -23,8 +24,6 @@ const YOUNG: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(5);
 /// How late a stop is noticed.
 const SLICE: Duration = Duration::from_millis(100);
-/// Part of the devices that goes at once when there are too many.
-const SHARE: usize = 16;
 
 /// Bounds and times of a worker.
 #[derive(Debug, Clone, Copy)]
@@ -156,7 +155,7 @@ impl Worker {
         }
         book.pending = 0;
         // Nobody has anything to write now, so anybody may go.
-        self.metrics.let_go(&mut book.ledgers(), self.pace.max_devices);
+        self.metrics.evicted(let_go(&mut book.ledgers(), self.pace.max_devices));
         let ledgers = || book.pages.values().map(|page| &page.ledger);
         self.metrics.size(ledgers().map(Ledger::devices).sum(), ledgers().map(Ledger::open_gaps).sum());
         for gap in batch.changes.iter().flat_map(|change| &change.gaps) {
@@ -230,7 +229,7 @@ impl Worker {
         };
         book.pages.insert(partition, page);
         self.pages.store(book.pages.len(), Ordering::Release);
-        self.metrics.let_go(&mut book.ledgers(), self.pace.max_devices);
+        self.metrics.evicted(let_go(&mut book.ledgers(), self.pace.max_devices));
     }
 
     /// Looks for silent devices where it is time to, and where everything was read.
@@ -263,20 +262,5 @@ impl Page {
     fn is_at_the_end(&self, now: Instant, now_ms: i64) -> bool {
         let age = u64::try_from(now_ms.saturating_sub(self.written_ms)).unwrap_or(0);
         Duration::from_millis(age) <= YOUNG || now.duration_since(self.last) >= QUIET
-    }
-}
-
-impl GapsMetrics {
-    /// Lets go of the devices that were silent longest, where there are more than `max`.
-    pub(crate) fn let_go(&self, ledgers: &mut [&mut Ledger], max: usize) {
-        let devices: usize = ledgers.iter().map(|ledger| ledger.devices()).sum();
-        if devices <= max {
-            return;
-        }
-        let mut heard: Vec<i64> = ledgers.iter().flat_map(|ledger| ledger.heard()).collect();
-        let share = (devices - max + max / SHARE).min(devices - 1);
-        let (_, cutoff, _) = heard.select_nth_unstable(share);
-        let cutoff = *cutoff;
-        self.evicted(ledgers.iter_mut().map(|ledger| ledger.evict(cutoff)).sum());
     }
 }

@@ -11,7 +11,10 @@ use fleetwire_service::clock;
 use prost::Message as _;
 use serde_json::Value;
 
-use crate::support::{LIMIT, Process, fleetwire, is_ready, metric, output, service, stdout, topics, until};
+use crate::support::{
+    DEVICE, LIMIT, Process, Publish, Run, fleetwire, is_ready, metric, output, service, stdout, topics,
+    until, vector,
+};
 
 const MINUTE: i64 = 60_000;
 
@@ -214,6 +217,24 @@ fn topics_that_do_not_line_up_are_refused_with_what_to_do() {
     for part in ["has 2 partitions", "has 3", "topics apply --partitions gap-state.v1=2"] {
         assert!(errors.contains(part), "{part} is missing in:\n{errors}");
     }
+}
+
+#[test]
+fn a_whole_pipeline_in_one_process_may_keep_a_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("run.toml");
+    std::fs::write(&file, "[gaps]\nenabled = true\n").unwrap();
+    let run = Run::start_with(&dir, |command| {
+        command.arg("--config").arg(&file);
+    });
+    assert!(Publish::sample(&vector()).to(run.mqtt).status.success());
+    // The sample is from 2020, which is not judged.
+    until("the ledger has seen it", || {
+        (metric(run.admin, "fleetwire_gaps_records_total", "clock_suspect") >= 1.0).then_some(())
+    });
+    let shown = fleetwire(&["gaps", "show", DEVICE]).args(run.flags()).output().unwrap();
+    assert!(stdout(&shown).contains("does not remember"));
+    run.process.stop();
 }
 
 #[test]
