@@ -58,9 +58,9 @@ fn every_message_decodes_completely_and_names_its_device() {
             assert_eq!(decoded.records.len(), message.records as usize);
             for record in &decoded.records {
                 assert_eq!(record.device_id.as_ref().unwrap().as_str(), imei);
-                let (quality, topic) = match &decoded.open(record).unwrap() {
-                    Body::Position(event) => (&event.quality, "BCE/D"),
-                    Body::Event(event) => (&event.quality, "BCE/E"),
+                let (quality, topic) = match decoded.open(record).unwrap() {
+                    Body::Position(event) => (event.quality, "BCE/D"),
+                    Body::Event(event) => (event.quality, "BCE/E"),
                 };
                 assert!(quality.is_empty());
                 assert_eq!(message.topic, topic);
