@@ -35,6 +35,11 @@ pub(super) fn whole(value: Value<'_>) -> Option<u32> {
 /// Sets an attribute with the type that the device gave it. A zero, which comes without a type, has the type of
 /// its sensor's class; numbers that are not finite, and structures, are kept as their bytes.
 pub(super) fn put(position: &mut Position, name: &str, id: u16, value: Value<'_>) {
+    put_ascii(position, name.as_bytes(), id, value);
+}
+
+fn put_ascii(position: &mut Position, name: &[u8], id: u16, value: Value<'_>) {
+    let mut put = |value: Attribute<'_>| position.attributes.put_ascii(name, value);
     let value = match value {
         Value::Null => Attribute::Absent,
         Value::Bool(on) => Attribute::Bool(on),
@@ -46,14 +51,14 @@ pub(super) fn put(position: &mut Position, name: &str, id: u16, value: Value<'_>
         Value::Unsigned(number) => Attribute::Uint(number),
         Value::Signed(number) => Attribute::Int(number),
         Value::Float32(number) if number.is_finite() => Attribute::Double(number.into()),
-        Value::Float32(number) => return position.put(name, Attribute::Bytes(&number.to_le_bytes())),
+        Value::Float32(number) => return put(Attribute::Bytes(&number.to_le_bytes())),
         Value::Float64(number) if number.is_finite() => Attribute::Double(number),
-        Value::Float64(number) => return position.put(name, Attribute::Bytes(&number.to_le_bytes())),
-        Value::Gps(gps) => return position.put(name, Attribute::Bytes(&gps.to_bytes())),
-        Value::Text(text) => return position.put(name, Attribute::Text(&String::from_utf8_lossy(text))),
+        Value::Float64(number) => return put(Attribute::Bytes(&number.to_le_bytes())),
+        Value::Gps(gps) => return put(Attribute::Bytes(&gps.to_bytes())),
+        Value::Text(text) => return put(Attribute::Text(&String::from_utf8_lossy(text))),
         Value::Bytes(raw) => Attribute::Bytes(raw),
     };
-    position.put(name, value);
+    put(value);
 }
 
 /// Sets the attribute that is named after a sensor, as `io_0x2007`.
@@ -62,8 +67,7 @@ pub(super) fn put_raw(position: &mut Position, id: u16, value: Value<'_>) {
     for (place, shift) in name.iter_mut().skip(5).zip([12, 8, 4, 0]) {
         *place = hex_digit(id >> shift & 15);
     }
-    // Always ASCII.
-    put(position, std::str::from_utf8(&name).unwrap_or_default(), id, value);
+    put_ascii(position, &name, id, value);
 }
 
 const fn hex_digit(nibble: u16) -> u8 {
