@@ -37,6 +37,14 @@ impl Codec {
         }
     }
 
+    /// Whether nobody has compared its mapping with real payloads. Say so wherever the model shows.
+    pub fn is_guess(&self) -> bool {
+        match self {
+            Self::Iotm(_) => false,
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.is_guess(),
+        }
+    }
+
     /// Appends what the payload holds to `out`; an error appends nothing.
     pub fn decode(&self, input: Input<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
         match self {

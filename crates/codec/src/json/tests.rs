@@ -15,9 +15,11 @@ fn value(document: Document<'_>, node: u32) -> Option<Value> {
             }
             map.into()
         }
-        Kind::Array => {
-            document.elements(node).map(|element| value(document, element)).collect::<Option<Vec<_>>>()?.into()
-        }
+        Kind::Array => document
+            .elements(node)
+            .map(|element| value(document, element))
+            .collect::<Option<Vec<_>>>()?
+            .into(),
         Kind::Null => Value::Null,
         Kind::Key => panic!("a key is no value"),
         _ => match document.scalar(node)? {
@@ -52,11 +54,53 @@ fn compare(text: &str) {
 #[test]
 fn what_serde_json_reads_is_read_the_same() {
     for text in [
-        "{}", "[]", "[[],{}]", " 1 ", "-0", "-0.5e+3", "1E-2", "01", "-", "1.", "1.e", "1e", "+1", ".5", "0x1",
-        r#"{"a":1,"a":2}"#, r#"{"a":{"b":[1,2,{"c":null}]},"d":"e"}"#, r#""\u00e9\ud83d\ude00\n\/""#,
-        r#""\ud83d""#, r#""\ud83dx""#, r#""\u12""#, r#""\x""#, "\"a\u{1}b\"", "\"a\u{7f}b\"", "[1,]", "[,1]",
-        "{,}", r#"{"a"}"#, r#"{"a":}"#, r#"{a:1}"#, r#"{"a":1,}"#, "[1 2]", "[1}", "{\"a\":1]", "tru", "trueX",
-        "nullnull", "\u{feff}{}", "", " ", "\"", "\"\\", "\"\\u", "1e999", "18446744073709551616", "[1]]", "\u{b}1",
+        "{}",
+        "[]",
+        "[[],{}]",
+        " 1 ",
+        "-0",
+        "-0.5e+3",
+        "1E-2",
+        "01",
+        "-",
+        "1.",
+        "1.e",
+        "1e",
+        "+1",
+        ".5",
+        "0x1",
+        r#"{"a":1,"a":2}"#,
+        r#"{"a":{"b":[1,2,{"c":null}]},"d":"e"}"#,
+        r#""\u00e9\ud83d\ude00\n\/""#,
+        r#""\ud83d""#,
+        r#""\ud83dx""#,
+        r#""\u12""#,
+        r#""\x""#,
+        "\"a\u{1}b\"",
+        "\"a\u{7f}b\"",
+        "[1,]",
+        "[,1]",
+        "{,}",
+        r#"{"a"}"#,
+        r#"{"a":}"#,
+        r#"{a:1}"#,
+        r#"{"a":1,}"#,
+        "[1 2]",
+        "[1}",
+        "{\"a\":1]",
+        "tru",
+        "trueX",
+        "nullnull",
+        "\u{feff}{}",
+        "",
+        " ",
+        "\"",
+        "\"\\",
+        "\"\\u",
+        "1e999",
+        "18446744073709551616",
+        "[1]]",
+        "\u{b}1",
     ] {
         compare(text);
     }
@@ -79,11 +123,16 @@ fn every_value_knows_its_place() {
     let mut nodes = Vec::new();
     scan(text, &mut nodes).unwrap();
     let document = Document::new(text, &nodes);
-    let members: Vec<_> =
-        document.members(Document::ROOT).map(|(name, node)| (name.into_owned(), document.raw(node))).collect();
+    let members: Vec<_> = document
+        .members(Document::ROOT)
+        .map(|(name, node)| (name.into_owned(), document.raw(node)))
+        .collect();
     assert_eq!(members, [("a".into(), r#"[ 12 , "x\n" ]"#), ("b".into(), r#"{"c": true}"#)]);
     let (_, list) = document.members(Document::ROOT).next().unwrap();
-    assert_eq!(document.elements(list).map(|node| document.raw(node)).collect::<Vec<_>>(), ["12", r#""x\n""#]);
+    assert_eq!(
+        document.elements(list).map(|node| document.raw(node)).collect::<Vec<_>>(),
+        ["12", r#""x\n""#]
+    );
     assert_eq!(document.members(list).count() + document.elements(Document::ROOT).count(), 0);
 }
 

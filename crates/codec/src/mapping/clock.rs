@@ -26,7 +26,8 @@ pub(super) struct Clock {
 impl Clock {
     /// Checks the settings of the field `key`.
     pub(super) fn new(key: &str, settings: &Time) -> Result<Self, String> {
-        let zone = zone(settings.zone.as_deref().unwrap_or("UTC")).map_err(|why| format!("{key}.zone: {why}"))?;
+        let zone =
+            zone(settings.zone.as_deref().unwrap_or("UTC")).map_err(|why| format!("{key}.zone: {why}"))?;
         let pattern = match (settings.format, settings.pattern.as_deref()) {
             (TimeFormat::Pattern, None) => {
                 return Err(format!(
@@ -202,8 +203,14 @@ mod tests {
         ] {
             assert_eq!(read(&format!("zone = \"{zone}\""), text(value)), Ok(ms), "{value}");
         }
-        for bad in ["", "2023-11-14", "2023-11-14T22:13:20+99:00", "14.11.2023 22:13:20", "noon", "2023-13-01T00:00:00Z"]
-        {
+        for bad in [
+            "",
+            "2023-11-14",
+            "2023-11-14T22:13:20+99:00",
+            "14.11.2023 22:13:20",
+            "noon",
+            "2023-13-01T00:00:00Z",
+        ] {
             assert!(read("", text(bad)).is_err(), "{bad}");
         }
         assert!(read("format = \"rfc3339\"", Scalar::Number("1700000000")).is_err());

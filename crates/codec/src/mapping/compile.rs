@@ -26,9 +26,11 @@ fn compile(settings: Settings) -> Result<Mapping, String> {
         return Err("records: begins at the root of the payload without a `$`".to_owned());
     }
     if device.at.is_empty() && device.required {
-        return Err("device.at: needs a JSON pointer to the device id; with `required = false` a record without \
+        return Err(
+            "device.at: needs a JSON pointer to the device id; with `required = false` a record without \
                     one is of the device that connected"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if time.at.is_empty() {
         return Err("time.at: needs a JSON pointer to the time of a record".to_owned());
@@ -86,7 +88,12 @@ fn rules(settings: Settings) -> Result<Vec<Rule>, String> {
         .chain(settings.cell.into_iter().map(|(field, rule)| (Target::Cell(field), rule)))
         .chain(settings.inputs.into_iter().map(|(line, rule)| (Target::Input(line), rule)))
         .chain(settings.outputs.into_iter().map(|(line, rule)| (Target::Output(line), rule)))
-        .chain(settings.analog_inputs.into_iter().map(|(input, rule)| (Target::AnalogInput(number(input)), rule)))
+        .chain(
+            settings
+                .analog_inputs
+                .into_iter()
+                .map(|(input, rule)| (Target::AnalogInput(number(input)), rule)),
+        )
         .chain(settings.temperatures.into_iter().map(|(of, rule)| (Target::Temperature(number(of)), rule)))
         .chain(code.map(|rule| (Target::EventCode, rule)))
         .chain(function.map(|rule| (Target::EventFunction, rule)))
@@ -102,7 +109,8 @@ fn rules(settings: Settings) -> Result<Vec<Rule>, String> {
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    let allowed = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '_';
+    let allowed =
+        |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '_';
     let begins_well = name.starts_with(|first: char| first.is_ascii_lowercase());
     if begins_well && name.len() <= 64 && name.chars().all(allowed) {
         return Ok(());
@@ -114,7 +122,9 @@ fn check_bounds(bounds: &Bounds) -> Result<(), String> {
     let Bounds { prefix, max, max_depth, max_name_bytes, max_bytes } = bounds;
     let allowed = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
     if prefix.len() > 32 || !prefix.chars().all(allowed) {
-        return Err(format!("attributes.prefix: {prefix:?} has more than 32 characters, or others than A-Z a-z 0-9 . _ -"));
+        return Err(format!(
+            "attributes.prefix: {prefix:?} has more than 32 characters, or others than A-Z a-z 0-9 . _ -"
+        ));
     }
     let depth_limit = crate::json::MAX_DEPTH;
     for (key, value, limit) in [

@@ -86,7 +86,10 @@ impl Leftovers<'_> {
         if self.used.binary_search(&node).is_ok() {
             return;
         }
-        if depth > self.bounds.max_depth || self.name.len() > self.bounds.max_name_bytes || self.name.is_empty() {
+        if depth > self.bounds.max_depth
+            || self.name.len() > self.bounds.max_name_bytes
+            || self.name.is_empty()
+        {
             self.tally.left_out += 1;
             return;
         }

@@ -94,7 +94,8 @@ impl Mapping {
 
     /// A mapping from the text of its file. An error says where, and what is allowed there.
     pub fn from_toml(text: &str) -> Result<Self, MappingError> {
-        let settings = toml::from_str(text).map_err(|error| MappingError(error.to_string().trim_end().to_owned()))?;
+        let settings =
+            toml::from_str(text).map_err(|error| MappingError(error.to_string().trim_end().to_owned()))?;
         Self::new(settings)
     }
 

@@ -100,7 +100,9 @@ fn check_kind(target: &Target, kind: Option<ValueType>) -> Result<(), String> {
     let Some(kind) = kind else { return Ok(()) };
     let (allowed, names): (&[_], _) = match target.holds() {
         Holds::Any => return Ok(()),
-        Holds::Number => (&[ValueType::Number, ValueType::Integer, ValueType::Hex], "number, integer and hex"),
+        Holds::Number => {
+            (&[ValueType::Number, ValueType::Integer, ValueType::Hex], "number, integer and hex")
+        }
         Holds::Bool => (&[ValueType::Bool], "bool"),
         Holds::Text | Holds::FixType | Holds::Own => (&[ValueType::Text], "text"),
     };
@@ -139,10 +141,8 @@ fn check_meant(target: &Target, value: &str, meant: &Meant) -> Result<(), String
 }
 
 fn check_lines(target: &Target, lines: Option<u32>) -> Result<u32, String> {
-    let is_mask = matches!(
-        target,
-        Target::Input(settings::Line::Mask) | Target::Output(settings::Line::Mask)
-    );
+    let is_mask =
+        matches!(target, Target::Input(settings::Line::Mask) | Target::Output(settings::Line::Mask));
     match lines {
         None if !is_mask => Ok(0),
         Some(_) if !is_mask => Err(format!("{target}.lines: only a bit mask has them")),

@@ -309,7 +309,8 @@ impl<'de> de::Visitor<'de> for RuleVisitor {
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rule, A::Error> {
         let table = RuleTable::deserialize(MapAccessDeserializer::new(map))?;
-        let RuleTable { at: PointersOnly(at), unit, scale, offset, r#type: kind, values, lines, source } = table;
+        let RuleTable { at: PointersOnly(at), unit, scale, offset, r#type: kind, values, lines, source } =
+            table;
         Ok(Rule { at, unit, scale, offset, kind, values, lines, source })
     }
 }
@@ -338,7 +339,10 @@ impl<'de> Deserialize<'de> for Number {
         let text = String::deserialize(deserializer)?;
         let number = text.parse().ok().filter(|number| *number <= crate::Numbered::MAX);
         number.map(Self).ok_or_else(|| {
-            de::Error::custom(format!("{text:?} is no number of a sensor: they are 0 to {}", crate::Numbered::MAX))
+            de::Error::custom(format!(
+                "{text:?} is no number of a sensor: they are 0 to {}",
+                crate::Numbered::MAX
+            ))
         })
     }
 }

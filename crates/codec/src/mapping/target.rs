@@ -75,7 +75,9 @@ impl Target {
             Self::Fix(FixField::Altitude | FixField::Accuracy) | Self::Vehicle(VehicleField::Odometer) => {
                 Dimension::Length
             }
-            Self::Power(PowerField::Supply | PowerField::Battery) | Self::AnalogInput(_) => Dimension::Voltage,
+            Self::Power(PowerField::Supply | PowerField::Battery) | Self::AnalogInput(_) => {
+                Dimension::Voltage
+            }
             Self::Power(PowerField::BatteryLevel)
             | Self::Engine(EngineField::Load | EngineField::Accelerator)
             | Self::Fuel(FuelField::Level | FuelField::Level2) => Dimension::Share,

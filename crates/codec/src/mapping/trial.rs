@@ -184,8 +184,7 @@ impl Mapping {
         let mut explanation = Explanation { error: trial.error, ..Explanation::default() };
         let mut records = trial.records.iter().enumerate().peekable();
         for (pointer, span) in trial.leaves.into_values() {
-            while let Some((number, record)) =
-                records.next_if(|(_, record)| record.span.start <= span.start)
+            while let Some((number, record)) = records.next_if(|(_, record)| record.span.start <= span.start)
             {
                 explanation.part(0, record.span.clone(), format!("record {number}"), "", summary(record));
             }

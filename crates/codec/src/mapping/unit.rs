@@ -110,14 +110,10 @@ impl Dimension {
     /// Units of it; the first is the contract's.
     pub(super) const fn units(self) -> &'static [Unit] {
         match self {
-            Self::Speed => {
-                &[Unit::KilometresPerHour, Unit::MetresPerSecond, Unit::Knots, Unit::MilesPerHour]
-            }
+            Self::Speed => &[Unit::KilometresPerHour, Unit::MetresPerSecond, Unit::Knots, Unit::MilesPerHour],
             Self::Length => &[Unit::Metres, Unit::Kilometres, Unit::Feet, Unit::Miles],
             Self::Voltage => &[Unit::Volts, Unit::Millivolts],
-            Self::Coordinate => {
-                &[Unit::Degrees, Unit::Degrees1e5, Unit::Degrees1e6, Unit::Degrees1e7]
-            }
+            Self::Coordinate => &[Unit::Degrees, Unit::Degrees1e5, Unit::Degrees1e6, Unit::Degrees1e7],
             Self::Temperature => &[Unit::Celsius, Unit::Fahrenheit, Unit::Kelvin],
             Self::Share => &[Unit::PerCent, Unit::Fraction],
             Self::Volume => &[Unit::Litres, Unit::Gallons],

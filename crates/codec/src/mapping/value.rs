@@ -34,9 +34,7 @@ pub(super) fn read<'a>(rule: &'a Rule, scalar: &Scalar<'a>) -> Result<Value<'a>,
     match rule.target.holds() {
         Holds::Bool => bool(scalar).map(Value::Bool),
         Holds::Text => Ok(Value::Text(text(scalar))),
-        Holds::Number if rule.target.is_whole() && !rule.is_scaled() => {
-            whole(rule, scalar).map(Value::Whole)
-        }
+        Holds::Number if rule.target.is_whole() && !rule.is_scaled() => whole(rule, scalar).map(Value::Whole),
         Holds::Number => number(rule, scalar).map(Value::Number),
         Holds::FixType => match scalar {
             Scalar::Bool(on) => Ok(Value::Bool(*on)),
