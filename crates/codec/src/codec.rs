@@ -1,5 +1,8 @@
 //! A protocol with what a model sets about it: the one door to decoding.
 
+use std::sync::Arc;
+
+use crate::mapping::Mapping;
 use crate::{DecodeError, Decoded, Protocol, iotm};
 
 /// One payload, and what decoding may know of how it came.
@@ -18,6 +21,10 @@ pub struct Input<'a> {
 pub enum Codec {
     /// Xirgo Global (formerly BCE) over MQTT.
     Iotm(iotm::Options),
+    /// GlobalMatix: JSON, by a mapping whose built-in form is a guess.
+    GlobalMatix(Arc<Mapping>),
+    /// Any JSON, by a mapping of the deployment's own.
+    Json(Arc<Mapping>),
 }
 
 impl Codec {
@@ -25,6 +32,16 @@ impl Codec {
     pub const fn protocol(&self) -> Protocol {
         match self {
             Self::Iotm(_) => Protocol::Iotm,
+            Self::GlobalMatix(_) => Protocol::GlobalMatix,
+            Self::Json(_) => Protocol::Json,
+        }
+    }
+
+    /// Whether nobody has compared its mapping with real payloads. Say so wherever the model shows.
+    pub fn is_guess(&self) -> bool {
+        match self {
+            Self::Iotm(_) => false,
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.is_guess(),
         }
     }
 
@@ -32,6 +49,7 @@ impl Codec {
     pub fn decode(&self, input: Input<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
         match self {
             Self::Iotm(options) => iotm::decode(input.payload, options, out),
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.decode(input.payload, out),
         }
     }
 }

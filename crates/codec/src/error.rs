@@ -1,5 +1,7 @@
 //! Why a payload is no payload of its protocol. Each of these sends it to the dead letters.
 
+use crate::mapping;
+
 /// Why a payload could not be decoded; nothing of it was used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -59,6 +61,44 @@ pub enum DecodeError {
         /// Number that it holds.
         number: u64,
     },
+    /// A payload that is no text where JSON is due. Nothing is guessed about it.
+    #[error("payload is binary from byte {offset} on, and a mapping reads JSON")]
+    UnmappedBinary {
+        /// First byte that is no part of a JSON text.
+        offset: usize,
+    },
+    /// A text that is no JSON.
+    #[error("payload is no JSON: {problem} at byte {offset}")]
+    Json {
+        /// First byte that does not fit.
+        offset: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+    /// JSON without records where the mapping looks for them.
+    #[error("mapping looks for records at {at:?}, where the payload has {found}")]
+    NoRecords {
+        /// Pointer to the records; empty for the whole payload.
+        at: String,
+        /// What is there.
+        found: &'static str,
+    },
+    /// More records than one payload may have.
+    #[error("payload has more than {limit} records")]
+    TooManyRecords {
+        /// The most that it may have.
+        limit: usize,
+    },
+    /// A record that its mapping cannot use.
+    #[error("record {record} at byte {offset}: {problem}")]
+    Unmapped {
+        /// Where the record begins.
+        offset: usize,
+        /// Its place among the records, from 0.
+        record: usize,
+        /// Why it cannot be used.
+        problem: mapping::Problem,
+    },
 }
 
 impl DecodeError {
@@ -70,11 +110,31 @@ impl DecodeError {
             Self::RecordOverrun { .. } | Self::RecordLength { .. } => "record_length",
             Self::Checksum { .. } => "checksum",
             Self::Imei { .. } => "imei",
+            Self::UnmappedBinary { .. } => "unmapped_binary",
+            Self::Json { .. } => "json",
+            Self::NoRecords { .. } => "no_records",
+            Self::TooManyRecords { .. } => "too_many_records",
+            Self::Unmapped { problem, .. } => problem.code(),
         }
     }
 
     /// Every word that [`code`](Self::code) can return.
-    pub const CODES: &'static [&'static str] = &["truncated", "version", "record_length", "checksum", "imei"];
+    pub const CODES: &'static [&'static str] = &[
+        "truncated",
+        "version",
+        "record_length",
+        "checksum",
+        "imei",
+        "unmapped_binary",
+        "json",
+        "no_records",
+        "too_many_records",
+        "record_kind",
+        "no_device_id",
+        "device_id",
+        "no_time",
+        "time",
+    ];
 
     /// First byte that made no sense; `None` if no single byte is at fault.
     pub const fn byte_offset(&self) -> Option<usize> {
@@ -84,7 +144,11 @@ impl DecodeError {
             Self::RecordOverrun { offset, .. }
             | Self::RecordLength { offset, .. }
             | Self::Checksum { offset, .. }
-            | Self::Imei { offset, .. } => Some(*offset),
+            | Self::Imei { offset, .. }
+            | Self::UnmappedBinary { offset }
+            | Self::Json { offset, .. }
+            | Self::Unmapped { offset, .. } => Some(*offset),
+            Self::NoRecords { .. } | Self::TooManyRecords { .. } => None,
         }
     }
 }

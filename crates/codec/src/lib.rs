@@ -11,6 +11,8 @@ mod error;
 mod event;
 mod explain;
 pub mod iotm;
+mod json;
+pub mod mapping;
 mod numbered;
 mod position;
 mod protocol;

@@ -11,6 +11,7 @@ mod opened;
 mod vectors;
 
 use fleetwire_codec::iotm::Options;
+use fleetwire_codec::mapping::Mapping;
 use fleetwire_codec::{Body, Codec, DecodeError, Input, Protocol, SkippedKind};
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{DeviceEvent, FixType, OdometerSource, PositionEvent};
@@ -20,9 +21,13 @@ use vectors::{Expected, decode};
 
 #[test]
 fn captures_decode_as_reviewed() {
-    insta::glob!("fixtures/*/*.hex", |file| {
-        let text = std::fs::read_to_string(file).unwrap();
-        let payload = hex::decode(text.trim()).unwrap();
+    insta::glob!("fixtures/*/*.{hex,json}", |file| {
+        if file.ends_with("vectors.json") {
+            return;
+        }
+        let bytes = std::fs::read(file).unwrap();
+        let is_hex = file.extension().unwrap() == "hex";
+        let payload = if is_hex { hex::decode(bytes.trim_ascii()).unwrap() } else { bytes };
         let protocol: Protocol =
             file.parent().and_then(|dir| dir.file_name()).unwrap().to_str().unwrap().parse().unwrap();
         let outcome = opened::decode(&codec(protocol), Input { payload: &payload, ..Input::default() });
@@ -40,6 +45,10 @@ fn captures_decode_as_reviewed() {
 fn codec(protocol: Protocol) -> Codec {
     match protocol {
         Protocol::Iotm => Codec::Iotm(Options::default()),
+        Protocol::GlobalMatix => Codec::GlobalMatix(Mapping::globalmatix().unwrap().into()),
+        Protocol::Json => {
+            Codec::Json(Mapping::from_toml(include_str!("fixtures/json/mapping.toml")).unwrap().into())
+        }
         other => panic!("{other} has fixtures and is not here"),
     }
 }

@@ -5,6 +5,7 @@ mod check_config;
 mod config;
 mod device;
 mod json;
+mod mapping;
 mod process;
 mod run;
 mod runfile;
@@ -56,6 +57,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Activate devices, and list them
     Device(device::DeviceArgs),
+    /// Write a mapping for JSON payloads, and test it on samples
+    Mapping(mapping::MappingArgs),
     /// Create the Kafka topics, or check them
     Topics(topics::TopicsArgs),
     /// Check a configuration file without starting anything
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::Device(args) => device::device(&args),
+        Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),
         Command::CheckConfig(args) => check_config::check(&args),
         Command::Completions { shell } => {
