@@ -1,6 +1,6 @@
 //! A protocol with what a model sets about it: the one door to decoding.
 
-use crate::{DecodeError, Decoded, Protocol, iotm};
+use crate::{DecodeError, Decoded, Explanation, Protocol, iotm, ngp};
 
 /// One payload, and what decoding may know of how it came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,6 +18,8 @@ pub struct Input<'a> {
 pub enum Codec {
     /// Xirgo Global (formerly BCE) over MQTT.
     Iotm(iotm::Options),
+    /// Navixy Generic Protocol.
+    Ngp(ngp::Options),
 }
 
 impl Codec {
@@ -25,6 +27,7 @@ impl Codec {
     pub const fn protocol(&self) -> Protocol {
         match self {
             Self::Iotm(_) => Protocol::Iotm,
+            Self::Ngp(_) => Protocol::Ngp,
         }
     }
 
@@ -32,6 +35,15 @@ impl Codec {
     pub fn decode(&self, input: Input<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
         match self {
             Self::Iotm(options) => iotm::decode(input.payload, options, out),
+            Self::Ngp(options) => ngp::decode(input, options, out),
+        }
+    }
+
+    /// Takes a payload apart for a person, also one that does not decode.
+    pub fn explain(&self, input: Input<'_>) -> Explanation {
+        match self {
+            Self::Iotm(_) => Explanation::default(),
+            Self::Ngp(options) => ngp::explain(input, options),
         }
     }
 }

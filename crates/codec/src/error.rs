@@ -1,5 +1,7 @@
 //! Why a payload is no payload of its protocol. Each of these sends it to the dead letters.
 
+use fleetwire_model::DeviceId;
+
 /// Why a payload could not be decoded; nothing of it was used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -59,6 +61,36 @@ pub enum DecodeError {
         /// Number that it holds.
         number: u64,
     },
+    /// A text that is no JSON, or JSON of another shape.
+    #[error("byte {offset}: {reason}")]
+    Json {
+        /// Where it goes wrong.
+        offset: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A field without which a payload says nothing.
+    #[error("{field} is missing")]
+    MissingField {
+        /// Its name.
+        field: String,
+    },
+    /// A needed field with a value that it cannot have.
+    #[error("{field}: {reason}")]
+    BadField {
+        /// Its name.
+        field: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A payload of another device than its topic says.
+    #[error("the topic is {topic:?}, the payload says {device}")]
+    IdentityMismatch {
+        /// MQTT topic.
+        topic: String,
+        /// Device that the payload names.
+        device: DeviceId,
+    },
 }
 
 impl DecodeError {
@@ -70,11 +102,25 @@ impl DecodeError {
             Self::RecordOverrun { .. } | Self::RecordLength { .. } => "record_length",
             Self::Checksum { .. } => "checksum",
             Self::Imei { .. } => "imei",
+            Self::Json { .. } => "json",
+            Self::MissingField { .. } => "missing_field",
+            Self::BadField { .. } => "bad_field",
+            Self::IdentityMismatch { .. } => "identity_mismatch",
         }
     }
 
     /// Every word that [`code`](Self::code) can return.
-    pub const CODES: &'static [&'static str] = &["truncated", "version", "record_length", "checksum", "imei"];
+    pub const CODES: &'static [&'static str] = &[
+        "truncated",
+        "version",
+        "record_length",
+        "checksum",
+        "imei",
+        "json",
+        "missing_field",
+        "bad_field",
+        "identity_mismatch",
+    ];
 
     /// First byte that made no sense; `None` if no single byte is at fault.
     pub const fn byte_offset(&self) -> Option<usize> {
@@ -84,7 +130,9 @@ impl DecodeError {
             Self::RecordOverrun { offset, .. }
             | Self::RecordLength { offset, .. }
             | Self::Checksum { offset, .. }
-            | Self::Imei { offset, .. } => Some(*offset),
+            | Self::Imei { offset, .. }
+            | Self::Json { offset, .. } => Some(*offset),
+            Self::MissingField { .. } | Self::BadField { .. } | Self::IdentityMismatch { .. } => None,
         }
     }
 }

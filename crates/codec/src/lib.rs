@@ -7,10 +7,12 @@
 mod attributes;
 mod codec;
 mod decoded;
+mod describe;
 mod error;
 mod event;
 mod explain;
 pub mod iotm;
+pub mod ngp;
 mod numbered;
 mod position;
 mod protocol;

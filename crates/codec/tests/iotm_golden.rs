@@ -10,8 +10,10 @@
 mod opened;
 mod vectors;
 
+use std::path::Path;
+
 use fleetwire_codec::iotm::Options;
-use fleetwire_codec::{Body, Codec, DecodeError, Input, Protocol, SkippedKind};
+use fleetwire_codec::{Body, Codec, DecodeError, Input, Protocol, SkippedKind, ngp};
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{DeviceEvent, FixType, OdometerSource, PositionEvent};
 use opened::Decoded;
@@ -22,24 +24,30 @@ use vectors::{Expected, decode};
 fn captures_decode_as_reviewed() {
     insta::glob!("fixtures/*/*.hex", |file| {
         let text = std::fs::read_to_string(file).unwrap();
-        let payload = hex::decode(text.trim()).unwrap();
-        let protocol: Protocol =
-            file.parent().and_then(|dir| dir.file_name()).unwrap().to_str().unwrap().parse().unwrap();
-        let outcome = opened::decode(&codec(protocol), Input { payload: &payload, ..Input::default() });
-        let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(file.parent().unwrap());
-        settings.set_prepend_module_to_snapshot(false);
-        settings.remove_snapshot_suffix();
-        settings.remove_input_file();
-        settings.set_omit_expression(true);
-        let name = file.file_stem().unwrap().to_str().unwrap();
-        settings.bind(|| insta::assert_snapshot!(name, what_is_there(outcome)));
+        compare(file, &hex::decode(text.trim()).unwrap());
     });
+    insta::glob!("fixtures/ngp/*.json", |file| compare(file, &std::fs::read(file).unwrap()));
+}
+
+/// Compares what a payload of the protocol of its folder holds with the snapshot beside it.
+fn compare(file: &Path, payload: &[u8]) {
+    let protocol: Protocol =
+        file.parent().and_then(|dir| dir.file_name()).unwrap().to_str().unwrap().parse().unwrap();
+    let outcome = opened::decode(&codec(protocol), Input { payload, ..Input::default() });
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(file.parent().unwrap());
+    settings.set_prepend_module_to_snapshot(false);
+    settings.remove_snapshot_suffix();
+    settings.remove_input_file();
+    settings.set_omit_expression(true);
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    settings.bind(|| insta::assert_snapshot!(name, what_is_there(outcome)));
 }
 
 fn codec(protocol: Protocol) -> Codec {
     match protocol {
         Protocol::Iotm => Codec::Iotm(Options::default()),
+        Protocol::Ngp => Codec::Ngp(ngp::Options::default()),
         other => panic!("{other} has fixtures and is not here"),
     }
 }
