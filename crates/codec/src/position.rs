@@ -280,3 +280,7 @@ impl QualitySet {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "position_tests.rs"]
+mod tests;

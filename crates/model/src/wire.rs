@@ -1,5 +1,5 @@
-//! Protobuf written field by field into a vector, for the messages of the hot path: a message type would be an
-//! allocation for every string. Each message that is written so is compared with its type by a test.
+//! Protobuf field by field, for the messages of the hot path: a message type would be an allocation for every
+//! string. Each message that is written or read so is compared with its type by a test.
 
 /// Wire type of numbers.
 const VARINT: u32 = 0;
@@ -136,6 +136,111 @@ const fn low_bits(number: u64) -> u8 {
     (number & 0x7f) as u8
 }
 
+/// One field's value as it lies in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field<'a> {
+    /// A number of variable length: integers, enums, bools.
+    Varint(u64),
+    /// Eight bytes: doubles among others.
+    Fixed64([u8; 8]),
+    /// Texts, bytes and messages.
+    Bytes(&'a [u8]),
+    /// Four bytes.
+    Fixed32([u8; 4]),
+}
+
+/// Why bytes are no protobuf message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// The bytes end within a field.
+    #[error("it ends within a field")]
+    Truncated,
+    /// A number of more than 64 bits.
+    #[error("a number is too long")]
+    Overlong,
+    /// A field number or wire type that protobuf does not have, or no longer uses.
+    #[error("it has a field of an unknown kind")]
+    Kind,
+}
+
+/// The fields of a message with their numbers, in the order in which they lie there. Ends after an error.
+#[derive(Debug, Clone)]
+pub struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The fields of a message.
+    pub const fn new(message: &'a [u8]) -> Self {
+        Self(message)
+    }
+
+    fn field(&mut self) -> Result<(u32, Field<'a>), WireError> {
+        let key = u32::try_from(self.number()?).map_err(|_| WireError::Kind)?;
+        let value = match key & 7 {
+            VARINT => Field::Varint(self.number()?),
+            FIXED64 => Field::Fixed64(self.chunk()?),
+            LENGTH => {
+                let length = usize::try_from(self.number()?).map_err(|_| WireError::Truncated)?;
+                let (value, rest) = self.0.split_at_checked(length).ok_or(WireError::Truncated)?;
+                self.0 = rest;
+                Field::Bytes(value)
+            }
+            5 => Field::Fixed32(self.chunk()?),
+            _ => return Err(WireError::Kind),
+        };
+        if key >> 3 == 0 { Err(WireError::Kind) } else { Ok((key >> 3, value)) }
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        let (chunk, rest) = self.0.split_first_chunk().ok_or(WireError::Truncated)?;
+        self.0 = rest;
+        Ok(*chunk)
+    }
+
+    fn number(&mut self) -> Result<u64, WireError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.0.split_first().ok_or(WireError::Truncated)?;
+            self.0 = rest;
+            if shift == 63 && *byte > 1 {
+                return Err(WireError::Overlong);
+            }
+            number |= u64::from(byte & 0x7f) << shift;
+            if *byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(WireError::Overlong)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u32, Field<'a>), WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_err() {
+            self.0 = &[];
+        }
+        Some(field)
+    }
+}
+
+/// The milliseconds since 1970 UTC of a `google.protobuf.Timestamp`; saturates at the ends of the range.
+pub fn read_timestamp(message: &[u8]) -> Result<i64, WireError> {
+    let (mut seconds, mut nanos) = (0_i64, 0_i64);
+    for field in Fields::new(message) {
+        match field? {
+            (1, Field::Varint(number)) => seconds = number.cast_signed(),
+            (2, Field::Varint(number)) => nanos = number.cast_signed(),
+            _ => {}
+        }
+    }
+    Ok(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
+}
+
 #[cfg(test)]
 mod tests {
     use prost::Message as _;
@@ -185,6 +290,38 @@ mod tests {
             let mut out = Vec::new();
             varint(&mut out, number);
             assert_eq!(out.len(), varint_len(number), "{number}");
+        }
+    }
+    #[test]
+    fn fields_are_read_as_they_were_written() {
+        let mut out = Vec::new();
+        text(&mut out, 1, "a");
+        some_number(&mut out, 2000, u64::MAX);
+        some_double(&mut out, 3, 1.5);
+        timestamp(&mut out, 4, -1001);
+        let fields: Vec<_> = Fields::new(&out).collect::<Result<_, _>>().unwrap();
+        let [one, two, three, (4, Field::Bytes(time))] = fields.as_slice() else { panic!("{fields:?}") };
+        assert_eq!(*one, (1, Field::Bytes(b"a")));
+        assert_eq!(*two, (2000, Field::Varint(u64::MAX)));
+        assert_eq!(*three, (3, Field::Fixed64(1.5_f64.to_le_bytes())));
+        assert_eq!(read_timestamp(time), Ok(-1001));
+    }
+
+    #[test]
+    fn bytes_that_are_no_message_are_an_error_and_the_end() {
+        let cases: [(&[u8], WireError); 7] = [
+            (&[0x80], WireError::Truncated),
+            (&[0x0A, 5, 1], WireError::Truncated),
+            (&[0x09, 1], WireError::Truncated),
+            (&[0x08], WireError::Truncated),
+            (&[0x0B], WireError::Kind),
+            (&[0x00, 0], WireError::Kind),
+            (&[0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2], WireError::Overlong),
+        ];
+        for (bytes, error) in cases {
+            let mut fields = Fields::new(bytes);
+            assert_eq!(fields.next(), Some(Err(error)), "{bytes:?}");
+            assert_eq!(fields.next(), None);
         }
     }
 }
