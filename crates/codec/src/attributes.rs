@@ -47,6 +47,16 @@ impl Attributes {
         self.bytes.is_empty()
     }
 
+    /// Bytes that they take, to [`truncate`](Self::truncate) to.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets what came after this many bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
     /// The map's entries as the event holds them.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::mapping::Mapping;
-use crate::{DecodeError, Decoded, Protocol, iotm};
+use crate::{DecodeError, Decoded, Explanation, Protocol, iotm, ngp};
 
 /// One payload, and what decoding may know of how it came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +25,8 @@ pub enum Codec {
     GlobalMatix(Arc<Mapping>),
     /// Any JSON, by a mapping of the deployment's own.
     Json(Arc<Mapping>),
+    /// Navixy Generic Protocol.
+    Ngp(ngp::Options),
 }
 
 impl Codec {
@@ -32,6 +34,7 @@ impl Codec {
     pub const fn protocol(&self) -> Protocol {
         match self {
             Self::Iotm(_) => Protocol::Iotm,
+            Self::Ngp(_) => Protocol::Ngp,
             Self::GlobalMatix(_) => Protocol::GlobalMatix,
             Self::Json(_) => Protocol::Json,
         }
@@ -40,7 +43,7 @@ impl Codec {
     /// Whether nobody has compared its mapping with real payloads. Say so wherever the model shows.
     pub fn is_guess(&self) -> bool {
         match self {
-            Self::Iotm(_) => false,
+            Self::Iotm(_) | Self::Ngp(_) => false,
             Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.is_guess(),
         }
     }
@@ -49,7 +52,17 @@ impl Codec {
     pub fn decode(&self, input: Input<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
         match self {
             Self::Iotm(options) => iotm::decode(input.payload, options, out),
+            Self::Ngp(options) => ngp::decode(input, options, out),
             Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.decode(input.payload, out),
+        }
+    }
+
+    /// Takes a payload apart for a person, also one that does not decode.
+    pub fn explain(&self, input: Input<'_>) -> Explanation {
+        match self {
+            Self::Iotm(_) => Explanation::default(),
+            Self::Ngp(options) => ngp::explain(input, options),
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.explain(input.payload),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Why a payload is no payload of its protocol. Each of these sends it to the dead letters.
 
+use fleetwire_model::DeviceId;
+
 use crate::mapping;
 
 /// Why a payload could not be decoded; nothing of it was used.
@@ -67,13 +69,35 @@ pub enum DecodeError {
         /// First byte that is no part of a JSON text.
         offset: usize,
     },
-    /// A text that is no JSON.
-    #[error("payload is no JSON: {problem} at byte {offset}")]
+    /// A text that is no JSON, or JSON of another shape.
+    #[error("payload is no JSON that can be used, at byte {offset}: {reason}")]
     Json {
-        /// First byte that does not fit.
+        /// Where it goes wrong.
         offset: usize,
-        /// What is wrong there.
-        problem: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A field without which a payload says nothing.
+    #[error("{field} is missing")]
+    MissingField {
+        /// Its name.
+        field: String,
+    },
+    /// A needed field with a value that it cannot have.
+    #[error("{field}: {reason}")]
+    BadField {
+        /// Its name.
+        field: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A payload of another device than its topic says.
+    #[error("the topic is {topic:?}, the payload says {device}")]
+    IdentityMismatch {
+        /// MQTT topic.
+        topic: String,
+        /// Device that the payload names.
+        device: DeviceId,
     },
     /// JSON without records where the mapping looks for them.
     #[error("mapping looks for records at {at:?}, where the payload has {found}")]
@@ -115,6 +139,9 @@ impl DecodeError {
             Self::NoRecords { .. } => "no_records",
             Self::TooManyRecords { .. } => "too_many_records",
             Self::Unmapped { problem, .. } => problem.code(),
+            Self::MissingField { .. } => "missing_field",
+            Self::BadField { .. } => "bad_field",
+            Self::IdentityMismatch { .. } => "identity_mismatch",
         }
     }
 
@@ -134,6 +161,9 @@ impl DecodeError {
         "device_id",
         "no_time",
         "time",
+        "missing_field",
+        "bad_field",
+        "identity_mismatch",
     ];
 
     /// First byte that made no sense; `None` if no single byte is at fault.
@@ -148,7 +178,11 @@ impl DecodeError {
             | Self::UnmappedBinary { offset }
             | Self::Json { offset, .. }
             | Self::Unmapped { offset, .. } => Some(*offset),
-            Self::NoRecords { .. } | Self::TooManyRecords { .. } => None,
+            Self::NoRecords { .. }
+            | Self::TooManyRecords { .. }
+            | Self::MissingField { .. }
+            | Self::BadField { .. }
+            | Self::IdentityMismatch { .. } => None,
         }
     }
 }

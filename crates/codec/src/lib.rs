@@ -7,12 +7,14 @@
 mod attributes;
 mod codec;
 mod decoded;
+mod describe;
 mod error;
 mod event;
 mod explain;
 pub mod iotm;
 mod json;
 pub mod mapping;
+pub mod ngp;
 mod numbered;
 mod position;
 mod protocol;

@@ -60,13 +60,17 @@ pub fn some_zigzag(out: &mut Vec<u8>, field: u32, number: i64) {
 /// A double of an `optional` field.
 #[inline]
 pub fn some_double(out: &mut Vec<u8>, field: u32, double: f64) {
-    let [a, b, c, d, e, f, g, h] = double.to_le_bytes();
-    match field {
-        1..16 => out.extend_from_slice(&[low_bits((field << 3 | FIXED64).into()), a, b, c, d, e, f, g, h]),
-        _ => {
-            typed_key(out, field, FIXED64);
-            out.extend_from_slice(&[a, b, c, d, e, f, g, h]);
-        }
+    let bytes = double.to_le_bytes();
+    if field < 16 {
+        // Key and value at once: a look at the vector's room costs more than the copy.
+        let mut both = [0; 9];
+        let (key, value) = both.split_at_mut(1);
+        key.fill(low_bits((field << 3 | FIXED64).into()));
+        value.copy_from_slice(&bytes);
+        out.extend_from_slice(&both);
+    } else {
+        typed_key(out, field, FIXED64);
+        out.extend_from_slice(&bytes);
     }
 }
 
@@ -136,7 +140,7 @@ pub fn varint(out: &mut Vec<u8>, mut number: u64) {
 /// Bytes that [`varint`] writes.
 #[inline]
 pub const fn varint_len(number: u64) -> usize {
-    ((63 - (number | 1).leading_zeros()) / 7 + 1) as usize
+    ((number | 1).ilog2() / 7 + 1) as usize
 }
 
 /// The unsigned number that stands for a signed one in `sint32` and `sint64`.
