@@ -1,6 +1,6 @@
 //! A protocol with what a model sets about it: the one door to decoding.
 
-use crate::{DecodeError, Decoded, Protocol, iotm};
+use crate::{DecodeError, Decoded, Explanation, Protocol, dt7, iotm};
 
 /// One payload, and what decoding may know of how it came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -9,7 +9,7 @@ pub struct Input<'a> {
     pub payload: &'a [u8],
     /// MQTT topic.
     pub topic: &'a str,
-    /// When it was received, Unix milliseconds: the clock that ambiguous times are read against.
+    /// When it was received, Unix milliseconds: the clock that ambiguous times are read against; 0 if not known.
     pub received_ms: i64,
 }
 
@@ -18,6 +18,8 @@ pub struct Input<'a> {
 pub enum Codec {
     /// Xirgo Global (formerly BCE) over MQTT.
     Iotm(iotm::Options),
+    /// The older binary format of BCE.
+    Dt7(dt7::Options),
 }
 
 impl Codec {
@@ -25,6 +27,7 @@ impl Codec {
     pub const fn protocol(&self) -> Protocol {
         match self {
             Self::Iotm(_) => Protocol::Iotm,
+            Self::Dt7(_) => Protocol::Dt7,
         }
     }
 
@@ -32,6 +35,15 @@ impl Codec {
     pub fn decode(&self, input: Input<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
         match self {
             Self::Iotm(options) => iotm::decode(input.payload, options, out),
+            Self::Dt7(options) => dt7::decode(input, options, out),
+        }
+    }
+
+    /// Takes a payload apart for a person, also one that does not decode.
+    pub fn explain(&self, input: Input<'_>) -> Explanation {
+        match self {
+            Self::Iotm(options) => iotm::explain(input.payload, options),
+            Self::Dt7(options) => dt7::explain(input, options),
         }
     }
 }
