@@ -25,12 +25,8 @@ const RECEIVED_MS: i64 = 1_782_950_400_000;
 
 /// Decodes with every setting that changes the path, and checks what holds for any input.
 fn check(payload: &[u8]) -> Result<(), TestCaseError> {
-    let lenient = Options {
-        accept_bad_checksum: true,
-        profile: Profile::None,
-        adc: Adc::Raw,
-        ..Options::default()
-    };
+    let lenient =
+        Options { accept_bad_checksum: true, profile: Profile::None, adc: Adc::Raw, ..Options::default() };
     for options in [Options::default(), lenient] {
         let input = Input { payload, topic: "", received_ms: RECEIVED_MS };
         let mut out = Decoded::default();
@@ -96,8 +92,11 @@ fn written() -> impl Strategy<Value = Written> {
         bits.dedup_by_key(|(mask, bit, _)| (*mask, *bit));
         Written::Fields(bits)
     });
-    let event = (any::<(u8, u8)>(), "[ -~]{0,8}")
-        .prop_map(|((function, code), tag)| Written::Event { function, code, tag });
+    let event = (any::<(u8, u8)>(), "[ -~]{0,8}").prop_map(|((function, code), tag)| Written::Event {
+        function,
+        code,
+        tag,
+    });
     let other = (prop_oneof![0_u8..6, 8_u8..16], prop::collection::vec(any::<u8>(), 0..60))
         .prop_map(|(kind, body)| Written::Other(kind, body));
     prop_oneof![4 => bits, 2 => event, 1 => other]

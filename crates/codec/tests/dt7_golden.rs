@@ -7,6 +7,7 @@
     reason = "what a test cannot go on without"
 )]
 
+#[expect(dead_code, reason = "each test takes what it needs")]
 mod facts;
 mod opened;
 

@@ -28,12 +28,18 @@ impl Facts {
         self.number(format!("attribute {name}"), value);
     }
 
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.0.extend(other.0);
-    }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+    /// Adds what a later field of the same record becomes: a key goes before a card, and the temperature sensor that
+    /// stands alone gives way to the first of a group.
+    pub(crate) fn merge(&mut self, mut later: Self) {
+        if self.0.contains_key("driver_id") {
+            later.0.remove("driver_id");
+        }
+        if later.0.contains_key("temperature 1")
+            && let Some(alone) = self.0.remove("temperature 1")
+        {
+            self.0.insert("attribute one_wire_c".to_owned(), alone);
+        }
+        self.0.extend(later.0);
     }
 
     fn some(&mut self, name: &str, value: Option<f64>) {

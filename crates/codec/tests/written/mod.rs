@@ -44,7 +44,7 @@ pub(crate) fn bytes(mask: usize, bit: u32, number: u64) -> Vec<u8> {
                 bytes.extend((number & 0xFF_FFFF).to_be_bytes());
                 bytes
             };
-            [0, 1, 2, 3].map(sensor).concat()
+            [1, 2, 3, 4].map(sensor).concat()
         }
         (4, 9) => format!("{:<16}{:<16}", number % 1_000_000_000, "").into_bytes(),
         _ => number.to_le_bytes().iter().copied().cycle().take(width(mask, bit)).collect(),
@@ -218,7 +218,8 @@ fn level_facts(facts: &mut Facts, first: u32, raw: &[u8]) {
 fn temperature_facts(facts: &mut Facts, raw: &[u8]) {
     for (number, sensor) in (1..).zip(raw.chunks_exact(10)) {
         let tenths = u16::from_le_bytes([sensor[0], sensor[1]]);
-        let id = if sensor[2..].iter().all(|byte| *byte == 0) { String::new() } else { hex::encode(&sensor[2..]) };
+        let id =
+            if sensor[2..].iter().all(|byte| *byte == 0) { String::new() } else { hex::encode(&sensor[2..]) };
         if tenths > 0 {
             facts.number(format!("temperature {number}"), f64::from(tenths) / 10.0 - 273.0);
             facts.put(format!("temperature {number} sensor"), id);
