@@ -3,6 +3,7 @@
 mod banner;
 mod check_config;
 mod config;
+mod decode;
 mod device;
 mod json;
 mod process;
@@ -52,6 +53,8 @@ enum Command {
     Decoder(service::DecoderArgs),
     /// Drive a pipeline with simulated devices
     Simulate(simulate::SimulateArgs),
+    /// Take one payload apart: every record and item with its place and meaning
+    Decode(decode::DecodeArgs),
     /// Show what flows, live
     Watch(watch::WatchArgs),
     /// Activate devices, and list them
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::Device(args) => device::device(&args),
         Command::Topics(args) => topics::topics(&args),

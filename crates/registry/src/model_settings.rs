@@ -1,6 +1,6 @@
 //! What settings say of models, and whether it is usable.
 
-use fleetwire_codec::{Codec, Protocol, iotm};
+use fleetwire_codec::{Codec, Protocol, iotm, ngp};
 use serde::Deserialize;
 
 /// One model, as settings give it. For a built-in model, what is left out stays as it is built in.
@@ -15,6 +15,8 @@ pub struct ModelSettings {
     pub protocol: Option<Protocol>,
     /// How its IOTM payloads are read, in place of all of `[decoder.iotm]`.
     pub iotm: Option<iotm::Options>,
+    /// How its NGP messages are read, in place of all of `[decoder.ngp]`.
+    pub ngp: Option<ngp::Options>,
 }
 
 /// How the payloads of models are read that have no settings of their own.
@@ -22,6 +24,8 @@ pub struct ModelSettings {
 pub struct CodecSettings {
     /// IOTM.
     pub iotm: iotm::Options,
+    /// NGP.
+    pub ngp: ngp::Options,
 }
 
 /// Why models are not usable.
@@ -61,11 +65,14 @@ impl ModelSettings {
         protocol: Protocol,
         defaults: &CodecSettings,
     ) -> Result<Codec, CatalogueError> {
-        if self.iotm.is_some() && protocol != Protocol::Iotm {
-            return Err(CatalogueError::Foreign { model: model.to_owned(), protocol, key: "iotm" });
+        let given =
+            [("iotm", Protocol::Iotm, self.iotm.is_some()), ("ngp", Protocol::Ngp, self.ngp.is_some())];
+        if let Some((key, ..)) = given.into_iter().find(|(_, of, is_given)| *is_given && *of != protocol) {
+            return Err(CatalogueError::Foreign { model: model.to_owned(), protocol, key });
         }
         match protocol {
             Protocol::Iotm => Ok(Codec::Iotm(self.iotm.clone().unwrap_or_else(|| defaults.iotm.clone()))),
+            Protocol::Ngp => Ok(Codec::Ngp(self.ngp.clone().unwrap_or_else(|| defaults.ngp.clone()))),
             other => Err(CatalogueError::Unavailable(other)),
         }
     }
