@@ -1,6 +1,6 @@
 //! A protocol with what a model sets about it: the one door to decoding.
 
-use crate::{DecodeError, Decoded, Explanation, Protocol, iotm, ngp};
+use crate::{DecodeError, Decoded, Explanation, Protocol, dt7, iotm, ngp};
 
 /// One payload, and what decoding may know of how it came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -9,7 +9,7 @@ pub struct Input<'a> {
     pub payload: &'a [u8],
     /// MQTT topic.
     pub topic: &'a str,
-    /// When it was received, Unix milliseconds: the clock that ambiguous times are read against.
+    /// When it was received, Unix milliseconds: the clock that ambiguous times are read against; 0 if not known.
     pub received_ms: i64,
 }
 
@@ -20,6 +20,8 @@ pub enum Codec {
     Iotm(iotm::Options),
     /// Navixy Generic Protocol.
     Ngp(ngp::Options),
+    /// The older binary format of BCE.
+    Dt7(dt7::Options),
 }
 
 impl Codec {
@@ -28,6 +30,7 @@ impl Codec {
         match self {
             Self::Iotm(_) => Protocol::Iotm,
             Self::Ngp(_) => Protocol::Ngp,
+            Self::Dt7(_) => Protocol::Dt7,
         }
     }
 
@@ -36,14 +39,16 @@ impl Codec {
         match self {
             Self::Iotm(options) => iotm::decode(input.payload, options, out),
             Self::Ngp(options) => ngp::decode(input, options, out),
+            Self::Dt7(options) => dt7::decode(input, options, out),
         }
     }
 
     /// Takes a payload apart for a person, also one that does not decode.
     pub fn explain(&self, input: Input<'_>) -> Explanation {
         match self {
-            Self::Iotm(_) => Explanation::default(),
             Self::Ngp(options) => ngp::explain(input, options),
+            Self::Iotm(options) => iotm::explain(input.payload, options),
+            Self::Dt7(options) => dt7::explain(input, options),
         }
     }
 }

@@ -43,6 +43,24 @@ pub enum DecodeError {
         /// Length that it names.
         length: usize,
     },
+    /// A block that is longer than the rest of the payload.
+    #[error("block at byte {offset} has {length} bytes, {available} are left")]
+    BlockOverrun {
+        /// Where the block begins.
+        offset: usize,
+        /// Length that it names.
+        length: usize,
+        /// Bytes left for it.
+        available: usize,
+    },
+    /// A block too short for what every block has.
+    #[error("block at byte {offset} cannot have {length} bytes")]
+    BlockLength {
+        /// Where the block begins.
+        offset: usize,
+        /// Length that it names.
+        length: usize,
+    },
     /// The bytes were altered on their way.
     #[error("checksum at byte {offset} is {found:#04x}, the bytes before it sum to {expected:#04x}")]
     Checksum {
@@ -54,11 +72,11 @@ pub enum DecodeError {
         expected: u8,
     },
     /// An identity that no device can have.
-    #[error("IMEI record at byte {offset} holds {number}, which has more than 15 digits")]
+    #[error("IMEI at byte {offset} is {number}, which has more than 15 digits")]
     Imei {
-        /// Where the record begins.
+        /// Where it, or its record, begins.
         offset: usize,
-        /// Number that it holds.
+        /// Number that is there.
         number: u64,
     },
     /// A text that is no JSON, or JSON of another shape.
@@ -100,6 +118,7 @@ impl DecodeError {
             Self::Truncated { .. } => "truncated",
             Self::Version { .. } => "version",
             Self::RecordOverrun { .. } | Self::RecordLength { .. } => "record_length",
+            Self::BlockOverrun { .. } | Self::BlockLength { .. } => "block_length",
             Self::Checksum { .. } => "checksum",
             Self::Imei { .. } => "imei",
             Self::Json { .. } => "json",
@@ -114,6 +133,7 @@ impl DecodeError {
         "truncated",
         "version",
         "record_length",
+        "block_length",
         "checksum",
         "imei",
         "json",
@@ -129,6 +149,8 @@ impl DecodeError {
             Self::Version { .. } => Some(0),
             Self::RecordOverrun { offset, .. }
             | Self::RecordLength { offset, .. }
+            | Self::BlockOverrun { offset, .. }
+            | Self::BlockLength { offset, .. }
             | Self::Checksum { offset, .. }
             | Self::Imei { offset, .. }
             | Self::Json { offset, .. } => Some(*offset),

@@ -1,6 +1,5 @@
-//! Values to attributes, and scaled values to their fields.
+//! Values to attributes.
 
-use super::scale::{Scale, Target};
 use super::sensors::{self, Class};
 use super::value::Value;
 use crate::{Attribute, Position};
@@ -69,45 +68,4 @@ pub(super) fn put_raw(position: &mut Position, id: u16, value: Value<'_>) {
 const fn hex_digit(nibble: u16) -> u8 {
     let nibble = (nibble & 15) as u8;
     if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
-}
-
-/// Scales a number and puts it where the scale says. A result that is not finite, or not within the range
-/// of its field, is left out: the raw number tells it.
-pub(super) fn put_scaled(position: &mut Position, scale: &Scale, raw: f64) {
-    let value = raw * scale.scale + scale.offset;
-    let range = match scale.to {
-        Target::Attribute(_) | Target::SupplyV | Target::BatteryV | Target::CoolantC => f64::MIN..=f64::MAX,
-        Target::BatteryLevelPct | Target::AcceleratorPct | Target::FuelLevelPct | Target::FuelLevel2Pct => {
-            0.0..=100.0
-        }
-        Target::EngineLoadPct => 0.0..=125.0,
-        Target::EngineSpeedRpm | Target::EngineHours | Target::FuelUsedL | Target::FuelRateLph => {
-            0.0..=f64::MAX
-        }
-        Target::SignalDbm => -200.0..=0.0,
-    };
-    if !range.contains(&value) {
-        return;
-    }
-    match &scale.to {
-        Target::Attribute(name) => position.put(name, Attribute::Double(value)),
-        Target::SupplyV => position.power.supply_v = Some(value),
-        Target::BatteryV => position.power.battery_v = Some(value),
-        Target::BatteryLevelPct => position.power.battery_level_pct = Some(value),
-        Target::EngineSpeedRpm => position.engine.speed_rpm = Some(value),
-        Target::EngineHours => position.engine.hours = Some(value),
-        Target::CoolantC => position.engine.coolant_c = Some(value),
-        Target::EngineLoadPct => position.engine.load_pct = Some(value),
-        Target::AcceleratorPct => position.engine.accelerator_pct = Some(value),
-        Target::FuelLevelPct => position.fuel.level_pct = Some(value),
-        Target::FuelUsedL => position.fuel.used_l = Some(value),
-        Target::FuelRateLph => position.fuel.rate_lph = Some(value),
-        Target::FuelLevel2Pct => position.fuel.level_2_pct = Some(value),
-        Target::SignalDbm => position.cell.signal_dbm = Some(nearest(value)),
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a signal is within -200..=0")]
-fn nearest(dbm: f64) -> i32 {
-    dbm.round() as i32
 }
