@@ -10,6 +10,7 @@
 mod apache;
 mod bad_input;
 mod command_line;
+mod decode;
 mod embedded;
 mod faults;
 mod logins;
