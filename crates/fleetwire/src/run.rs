@@ -88,6 +88,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
                 kafka: client.brokers.clone(),
                 embedded: config.kafka.brokers.is_empty(),
                 topic_prefix: topics.prefix().to_owned(),
+                config: args.flags.config.as_deref().and_then(|path| std::path::absolute(path).ok()),
             })?;
             print(&banner::text(&Running {
                 mqtt: &frontend.listeners,

@@ -99,7 +99,7 @@ impl Catalogue {
         let none = ModelSettings::default();
         let models = all
             .into_iter()
-            .map(|(id, built_in)| model(id, built_in, models.get(id).unwrap_or(&none), defaults));
+            .map(|(id, built_in)| model(id, built_in, models.get(id).unwrap_or(&none), defaults, folder));
         Ok(Self(models.collect::<Result<Vec<_>, _>>()?.leak()))
     }
 
