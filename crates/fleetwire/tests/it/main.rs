@@ -16,5 +16,6 @@ mod faults;
 mod logins;
 mod loss;
 mod mapping;
+mod protocols;
 mod subscribers;
 mod support;
