@@ -1,5 +1,8 @@
 //! A protocol with what a model sets about it: the one door to decoding.
 
+use std::sync::Arc;
+
+use crate::mapping::Mapping;
 use crate::{DecodeError, Decoded, Explanation, Protocol, dt7, iotm, ngp};
 
 /// One payload, and what decoding may know of how it came.
@@ -22,6 +25,10 @@ pub enum Codec {
     Ngp(ngp::Options),
     /// The older binary format of BCE.
     Dt7(dt7::Options),
+    /// GlobalMatix: JSON, by a mapping whose built-in form is a guess.
+    GlobalMatix(Arc<Mapping>),
+    /// Any JSON, by a mapping of the deployment's own.
+    Json(Arc<Mapping>),
 }
 
 impl Codec {
@@ -31,6 +38,16 @@ impl Codec {
             Self::Iotm(_) => Protocol::Iotm,
             Self::Ngp(_) => Protocol::Ngp,
             Self::Dt7(_) => Protocol::Dt7,
+            Self::GlobalMatix(_) => Protocol::GlobalMatix,
+            Self::Json(_) => Protocol::Json,
+        }
+    }
+
+    /// Whether nobody has compared its mapping with real payloads. Say so wherever the model shows.
+    pub fn is_guess(&self) -> bool {
+        match self {
+            Self::Iotm(_) | Self::Ngp(_) | Self::Dt7(_) => false,
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.is_guess(),
         }
     }
 
@@ -40,6 +57,7 @@ impl Codec {
             Self::Iotm(options) => iotm::decode(input.payload, options, out),
             Self::Ngp(options) => ngp::decode(input, options, out),
             Self::Dt7(options) => dt7::decode(input, options, out),
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.decode(input.payload, out),
         }
     }
 
@@ -49,6 +67,7 @@ impl Codec {
             Self::Ngp(options) => ngp::explain(input, options),
             Self::Iotm(options) => iotm::explain(input.payload, options),
             Self::Dt7(options) => dt7::explain(input, options),
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.explain(input.payload),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use fleetwire_model::DeviceId;
 
+use crate::mapping;
+
 /// Why a payload could not be decoded; nothing of it was used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -79,14 +81,6 @@ pub enum DecodeError {
         /// Number that is there.
         number: u64,
     },
-    /// A text that is no JSON, or JSON of another shape.
-    #[error("byte {offset}: {reason}")]
-    Json {
-        /// Where it goes wrong.
-        offset: usize,
-        /// What is wrong.
-        reason: String,
-    },
     /// A field without which a payload says nothing.
     #[error("{field} is missing")]
     MissingField {
@@ -109,6 +103,44 @@ pub enum DecodeError {
         /// Device that the payload names.
         device: DeviceId,
     },
+    /// A payload that is no text where JSON is due. Nothing is guessed about it.
+    #[error("payload is binary from byte {offset} on, and a mapping reads JSON")]
+    UnmappedBinary {
+        /// First byte that is no part of a JSON text.
+        offset: usize,
+    },
+    /// A text that is no JSON, or JSON of another shape.
+    #[error("payload is not the JSON that is due: {problem} at byte {offset}")]
+    Json {
+        /// First byte that does not fit.
+        offset: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+    /// JSON without records where the mapping looks for them.
+    #[error("mapping looks for records at {at:?}, where the payload has {found}")]
+    NoRecords {
+        /// Pointer to the records; empty for the whole payload.
+        at: String,
+        /// What is there.
+        found: &'static str,
+    },
+    /// More records than one payload may have.
+    #[error("payload has more than {limit} records")]
+    TooManyRecords {
+        /// The most that it may have.
+        limit: usize,
+    },
+    /// A record that its mapping cannot use.
+    #[error("record {record} at byte {offset}: {problem}")]
+    Unmapped {
+        /// Where the record begins.
+        offset: usize,
+        /// Its place among the records, from 0.
+        record: usize,
+        /// Why it cannot be used.
+        problem: mapping::Problem,
+    },
 }
 
 impl DecodeError {
@@ -121,7 +153,11 @@ impl DecodeError {
             Self::BlockOverrun { .. } | Self::BlockLength { .. } => "block_length",
             Self::Checksum { .. } => "checksum",
             Self::Imei { .. } => "imei",
+            Self::UnmappedBinary { .. } => "unmapped_binary",
             Self::Json { .. } => "json",
+            Self::NoRecords { .. } => "no_records",
+            Self::TooManyRecords { .. } => "too_many_records",
+            Self::Unmapped { problem, .. } => problem.code(),
             Self::MissingField { .. } => "missing_field",
             Self::BadField { .. } => "bad_field",
             Self::IdentityMismatch { .. } => "identity_mismatch",
@@ -136,7 +172,15 @@ impl DecodeError {
         "block_length",
         "checksum",
         "imei",
+        "unmapped_binary",
         "json",
+        "no_records",
+        "too_many_records",
+        "record_kind",
+        "no_device_id",
+        "device_id",
+        "no_time",
+        "time",
         "missing_field",
         "bad_field",
         "identity_mismatch",
@@ -153,8 +197,14 @@ impl DecodeError {
             | Self::BlockLength { offset, .. }
             | Self::Checksum { offset, .. }
             | Self::Imei { offset, .. }
-            | Self::Json { offset, .. } => Some(*offset),
-            Self::MissingField { .. } | Self::BadField { .. } | Self::IdentityMismatch { .. } => None,
+            | Self::UnmappedBinary { offset }
+            | Self::Json { offset, .. }
+            | Self::Unmapped { offset, .. } => Some(*offset),
+            Self::NoRecords { .. }
+            | Self::TooManyRecords { .. }
+            | Self::MissingField { .. }
+            | Self::BadField { .. }
+            | Self::IdentityMismatch { .. } => None,
         }
     }
 }

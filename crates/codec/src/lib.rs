@@ -14,6 +14,8 @@ mod error;
 mod event;
 mod explain;
 pub mod iotm;
+mod json;
+pub mod mapping;
 pub mod ngp;
 mod numbered;
 mod position;

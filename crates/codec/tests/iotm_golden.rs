@@ -13,6 +13,7 @@ mod vectors;
 use std::path::Path;
 
 use fleetwire_codec::iotm::Options;
+use fleetwire_codec::mapping::Mapping;
 use fleetwire_codec::{Body, Codec, DecodeError, Input, Protocol, SkippedKind, dt7, ngp};
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{DeviceEvent, FixType, OdometerSource, PositionEvent};
@@ -22,11 +23,15 @@ use vectors::{Expected, decode};
 
 #[test]
 fn captures_decode_as_reviewed() {
-    insta::glob!("fixtures/*/*.hex", |file| {
-        let text = std::fs::read_to_string(file).unwrap();
-        compare(file, &hex::decode(text.trim()).unwrap());
+    insta::glob!("fixtures/*/*.{hex,json}", |file| {
+        if file.ends_with("vectors.json") {
+            return;
+        }
+        let bytes = std::fs::read(file).unwrap();
+        let is_hex = file.extension().unwrap() == "hex";
+        let payload = if is_hex { hex::decode(bytes.trim_ascii()).unwrap() } else { bytes };
+        compare(file, &payload);
     });
-    insta::glob!("fixtures/ngp/*.json", |file| compare(file, &std::fs::read(file).unwrap()));
 }
 
 /// Compares what a payload of the protocol of its folder holds with the snapshot beside it.
@@ -50,7 +55,10 @@ fn codec(protocol: Protocol) -> Codec {
         Protocol::Iotm => Codec::Iotm(Options::default()),
         Protocol::Ngp => Codec::Ngp(ngp::Options::default()),
         Protocol::Dt7 => Codec::Dt7(dt7::Options::default()),
-        other => panic!("{other} has fixtures and is not here"),
+        Protocol::GlobalMatix => Codec::GlobalMatix(Mapping::globalmatix().unwrap().into()),
+        Protocol::Json => {
+            Codec::Json(Mapping::from_toml(include_str!("fixtures/json/mapping.toml")).unwrap().into())
+        }
     }
 }
 

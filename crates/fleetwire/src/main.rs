@@ -6,6 +6,7 @@ mod config;
 mod decode;
 mod device;
 mod json;
+mod mapping;
 mod process;
 mod run;
 mod runfile;
@@ -59,6 +60,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Activate devices, and list them
     Device(device::DeviceArgs),
+    /// Write a mapping for JSON payloads, and test it on samples
+    Mapping(mapping::MappingArgs),
     /// Create the Kafka topics, or check them
     Topics(topics::TopicsArgs),
     /// Check a configuration file without starting anything
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::Device(args) => device::device(&args),
+        Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),
         Command::CheckConfig(args) => check_config::check(&args),
         Command::Completions { shell } => {

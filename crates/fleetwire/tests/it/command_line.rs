@@ -13,6 +13,7 @@ fn help_of_every_command_says_what_to_do() {
         "decode",
         "watch",
         "device",
+        "mapping",
         "topics",
         "check-config",
         "completions",

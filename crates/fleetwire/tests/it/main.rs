@@ -15,5 +15,6 @@ mod embedded;
 mod faults;
 mod logins;
 mod loss;
+mod mapping;
 mod subscribers;
 mod support;
