@@ -318,6 +318,8 @@ fn an_explanation_has_every_value_with_its_place_and_what_became_of_it() {
             (1, "/1/t", "2", "left out"),
         ]
     );
-    let broken = mapping("").explain(b"{\"id\":");
+    let broken = mapping("").explain(br#"[{"id":"a","gps":{"lat":1.5,"lon":"#);
     assert_eq!(broken.error.unwrap().code(), "json");
+    let before: Vec<_> = broken.parts.iter().map(|part| (part.what.as_str(), part.value.as_str())).collect();
+    assert_eq!(before, [("/0/id", "\"a\""), ("/0/gps/lat", "1.5")]);
 }
