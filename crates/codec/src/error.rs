@@ -1,5 +1,7 @@
 //! Why a payload is no payload of its protocol. Each of these sends it to the dead letters.
 
+use fleetwire_model::DeviceId;
+
 use crate::mapping;
 
 /// Why a payload could not be decoded; nothing of it was used.
@@ -43,6 +45,24 @@ pub enum DecodeError {
         /// Length that it names.
         length: usize,
     },
+    /// A block that is longer than the rest of the payload.
+    #[error("block at byte {offset} has {length} bytes, {available} are left")]
+    BlockOverrun {
+        /// Where the block begins.
+        offset: usize,
+        /// Length that it names.
+        length: usize,
+        /// Bytes left for it.
+        available: usize,
+    },
+    /// A block too short for what every block has.
+    #[error("block at byte {offset} cannot have {length} bytes")]
+    BlockLength {
+        /// Where the block begins.
+        offset: usize,
+        /// Length that it names.
+        length: usize,
+    },
     /// The bytes were altered on their way.
     #[error("checksum at byte {offset} is {found:#04x}, the bytes before it sum to {expected:#04x}")]
     Checksum {
@@ -54,11 +74,11 @@ pub enum DecodeError {
         expected: u8,
     },
     /// An identity that no device can have.
-    #[error("IMEI record at byte {offset} holds {number}, which has more than 15 digits")]
+    #[error("IMEI at byte {offset} is {number}, which has more than 15 digits")]
     Imei {
-        /// Where the record begins.
+        /// Where it, or its record, begins.
         offset: usize,
-        /// Number that it holds.
+        /// Number that is there.
         number: u64,
     },
     /// A payload that is no text where JSON is due. Nothing is guessed about it.
@@ -67,13 +87,35 @@ pub enum DecodeError {
         /// First byte that is no part of a JSON text.
         offset: usize,
     },
-    /// A text that is no JSON.
-    #[error("payload is no JSON: {problem} at byte {offset}")]
+    /// A text that is no JSON, or JSON of another shape.
+    #[error("payload is no JSON that can be used, at byte {offset}: {reason}")]
     Json {
-        /// First byte that does not fit.
+        /// Where it goes wrong.
         offset: usize,
-        /// What is wrong there.
-        problem: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A field without which a payload says nothing.
+    #[error("{field} is missing")]
+    MissingField {
+        /// Its name.
+        field: String,
+    },
+    /// A needed field with a value that it cannot have.
+    #[error("{field}: {reason}")]
+    BadField {
+        /// Its name.
+        field: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A payload of another device than its topic says.
+    #[error("the topic is {topic:?}, the payload says {device}")]
+    IdentityMismatch {
+        /// MQTT topic.
+        topic: String,
+        /// Device that the payload names.
+        device: DeviceId,
     },
     /// JSON without records where the mapping looks for them.
     #[error("mapping looks for records at {at:?}, where the payload has {found}")]
@@ -108,6 +150,7 @@ impl DecodeError {
             Self::Truncated { .. } => "truncated",
             Self::Version { .. } => "version",
             Self::RecordOverrun { .. } | Self::RecordLength { .. } => "record_length",
+            Self::BlockOverrun { .. } | Self::BlockLength { .. } => "block_length",
             Self::Checksum { .. } => "checksum",
             Self::Imei { .. } => "imei",
             Self::UnmappedBinary { .. } => "unmapped_binary",
@@ -115,6 +158,9 @@ impl DecodeError {
             Self::NoRecords { .. } => "no_records",
             Self::TooManyRecords { .. } => "too_many_records",
             Self::Unmapped { problem, .. } => problem.code(),
+            Self::MissingField { .. } => "missing_field",
+            Self::BadField { .. } => "bad_field",
+            Self::IdentityMismatch { .. } => "identity_mismatch",
         }
     }
 
@@ -123,6 +169,7 @@ impl DecodeError {
         "truncated",
         "version",
         "record_length",
+        "block_length",
         "checksum",
         "imei",
         "unmapped_binary",
@@ -134,6 +181,9 @@ impl DecodeError {
         "device_id",
         "no_time",
         "time",
+        "missing_field",
+        "bad_field",
+        "identity_mismatch",
     ];
 
     /// First byte that made no sense; `None` if no single byte is at fault.
@@ -143,12 +193,18 @@ impl DecodeError {
             Self::Version { .. } => Some(0),
             Self::RecordOverrun { offset, .. }
             | Self::RecordLength { offset, .. }
+            | Self::BlockOverrun { offset, .. }
+            | Self::BlockLength { offset, .. }
             | Self::Checksum { offset, .. }
             | Self::Imei { offset, .. }
             | Self::UnmappedBinary { offset }
             | Self::Json { offset, .. }
             | Self::Unmapped { offset, .. } => Some(*offset),
-            Self::NoRecords { .. } | Self::TooManyRecords { .. } => None,
+            Self::NoRecords { .. }
+            | Self::TooManyRecords { .. }
+            | Self::MissingField { .. }
+            | Self::BadField { .. }
+            | Self::IdentityMismatch { .. } => None,
         }
     }
 }

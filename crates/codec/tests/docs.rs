@@ -4,6 +4,7 @@
 use fleetwire_codec::iotm::Options;
 use fleetwire_codec::mapping::Mapping;
 use fleetwire_codec::mapping::settings::Bounds;
+use fleetwire_codec::ngp;
 
 #[test]
 fn the_settings_in_the_documentation_are_read_and_its_defaults_are_the_defaults() {
@@ -50,4 +51,16 @@ fn the_guesses_in_the_documentation_are_those_of_the_built_in_mapping() {
     for pointer in mapping.split('"').filter(|part| part.starts_with('/')) {
         assert!(text.contains(&format!("`{pointer}`")), "{pointer} is missing");
     }
+}
+
+#[test]
+fn the_ngp_settings_in_the_documentation_are_the_defaults() {
+    let text = include_str!("../../../docs/protocols/ngp.md");
+    let mut blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let defaults = blocks.next().unwrap();
+    assert_eq!(toml::from_str::<ngp::Options>(defaults).unwrap(), ngp::Options::default());
+    // Each setting is there, not only those that differ.
+    let shown = toml::from_str::<toml::Table>(defaults).unwrap().len();
+    assert_eq!(shown, format!("{:?}", ngp::Options::default()).matches(": ").count());
+    assert!(blocks.next().is_none());
 }

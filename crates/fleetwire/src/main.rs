@@ -3,6 +3,7 @@
 mod banner;
 mod check_config;
 mod config;
+mod decode;
 mod device;
 mod json;
 mod mapping;
@@ -53,6 +54,8 @@ enum Command {
     Decoder(service::DecoderArgs),
     /// Drive a pipeline with simulated devices
     Simulate(simulate::SimulateArgs),
+    /// Take one payload apart: every record and item with its place and meaning
+    Decode(decode::DecodeArgs),
     /// Show what flows, live
     Watch(watch::WatchArgs),
     /// Activate devices, and list them
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::Device(args) => device::device(&args),
         Command::Mapping(args) => mapping::mapping(&args),

@@ -133,7 +133,7 @@ impl Mapping {
         let text = text(payload)?;
         let Scratch { nodes, in_payload, work } = scratch;
         json::scan(text, nodes)
-            .map_err(|error| DecodeError::Json { offset: error.offset, problem: error.problem })?;
+            .map_err(|error| DecodeError::Json { offset: error.offset, reason: error.problem.to_owned() })?;
         let document = Document::new(text, nodes);
         let (records, is_list) = self.records(document)?;
         in_payload.clear();
@@ -204,7 +204,7 @@ impl Mapping {
 /// The payload as text, if it can be JSON of records at all.
 fn text(payload: &[u8]) -> Result<&str, DecodeError> {
     match payload.first() {
-        None => return Err(DecodeError::Json { offset: 0, problem: "the payload is empty" }),
+        None => return Err(DecodeError::Json { offset: 0, reason: "the payload is empty".to_owned() }),
         Some(b'{' | b'[' | b' ' | b'\t' | b'\n' | b'\r') => {}
         Some(_) => return Err(DecodeError::UnmappedBinary { offset: 0 }),
     }
