@@ -1,7 +1,9 @@
 //! The settings that the documentation shows are settings.
-#![allow(clippy::unwrap_used, reason = "what a test cannot go on without")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "what a test cannot go on without")]
 
 use fleetwire_codec::iotm::Options;
+use fleetwire_codec::mapping::Mapping;
+use fleetwire_codec::mapping::settings::Bounds;
 use fleetwire_codec::ngp;
 
 #[test]
@@ -11,6 +13,44 @@ fn the_settings_in_the_documentation_are_read_and_its_defaults_are_the_defaults(
     assert_eq!(toml::from_str::<Options>(blocks.next().unwrap()).unwrap(), Options::default());
     assert_eq!(toml::from_str::<Options>(blocks.next().unwrap()).unwrap().scales.len(), 2);
     assert!(blocks.next().is_none());
+}
+
+#[test]
+fn the_mapping_in_the_documentation_reads_its_payload() {
+    let text = include_str!("../../../docs/protocols/json.md");
+    let block = |language: &str| {
+        let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    };
+    let trial = Mapping::from_toml(block("toml")).unwrap().trial(block("json").as_bytes());
+    assert_eq!(trial.error, None);
+    assert_eq!(trial.decoded.records.len(), 3);
+    let first = &trial.records[0];
+    assert!(
+        first.fields.iter().all(|field| field.becomes.is_ok() || field.field == "event.code"),
+        "{first:?}"
+    );
+    assert!(first.unmatched.is_empty());
+    let bounds = Bounds::default();
+    for (key, value) in [
+        ("prefix", format!("\"{}\"", bounds.prefix)),
+        ("max", bounds.max.to_string()),
+        ("max_depth", bounds.max_depth.to_string()),
+        ("max_name_bytes", bounds.max_name_bytes.to_string()),
+        ("max_bytes", bounds.max_bytes.to_string()),
+    ] {
+        let row = text.lines().find(|line| line.starts_with(&format!("| `attributes.{key}` |"))).unwrap();
+        assert!(row.ends_with(&format!("| `{value}` |")), "{row}");
+    }
+}
+
+#[test]
+fn the_guesses_in_the_documentation_are_those_of_the_built_in_mapping() {
+    let text = include_str!("../../../docs/protocols/globalmatix.md");
+    let mapping = fleetwire_codec::mapping::GLOBALMATIX;
+    for pointer in mapping.split('"').filter(|part| part.starts_with('/')) {
+        assert!(text.contains(&format!("`{pointer}`")), "{pointer} is missing");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod clock;
 mod compile;
+mod explain;
 mod field;
 mod fill;
 mod identity;
@@ -147,14 +148,14 @@ impl Mapping {
         let list = if is_list { Some(document.elements(records)) } else { None };
         let list = list.into_iter().flatten().chain((!is_list).then_some(records));
         for (number, node) in list.enumerate() {
-            let mut note = Notes::new(node);
-            let taken = self.record(&payload, node, work, out, notes.is_some().then_some(&mut note));
+            work.notes = notes.is_some().then(|| Notes::new(node));
+            let taken = self.record(&payload, node, work, out);
             if let Err(problem) = taken {
                 let offset = document.span(node).start;
                 out.rejected.push(DecodeError::Unmapped { offset, record: number, problem });
             }
             if let Some(notes) = &mut notes {
-                notes.push(note);
+                notes.extend(work.notes.take());
             }
         }
         if out.records.len() > kept {
