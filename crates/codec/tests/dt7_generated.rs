@@ -142,7 +142,7 @@ impl Written {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     #[test]
     fn no_bytes_panic(payload in prop::collection::vec(any::<u8>(), 0..600)) {

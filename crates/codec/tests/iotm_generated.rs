@@ -6,7 +6,6 @@
     reason = "what a test cannot go on without"
 )]
 
-#[expect(dead_code, reason = "each test takes what it needs")]
 mod opened;
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod vectors;
