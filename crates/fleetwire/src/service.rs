@@ -171,6 +171,7 @@ impl Parts {
             caught_up: registry.caught_up(),
             health: self.health.clone(),
             version: build::version(),
+            replica: self.origin.frontend_id.clone(),
             grace: self.grace,
         };
         fleetwire_decoder::start(settings, needs, &mut self.stages)
