@@ -35,6 +35,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Run => {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_decoder(&config.decoder)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -49,6 +50,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Decoder => {
             let config: DecoderConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_decoder(&config.decoder)?;
         }
     }
     println!("{} is fine", Path::display(&args.file));

@@ -176,6 +176,11 @@ pub(crate) struct RunConfig {
     pub(crate) decoder: DecoderSettings,
 }
 
+/// Whether the values of [decoder] are usable.
+pub(crate) fn check_decoder(settings: &DecoderSettings) -> Result<()> {
+    settings.check().map_err(|err| Usage(err.to_string()).into())
+}
+
 /// Flags that every service has.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServiceFlags {

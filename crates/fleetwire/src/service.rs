@@ -69,6 +69,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
 pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     let mut config: DecoderConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
+    config::check_decoder(&config.decoder)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let metrics = start_process(&config.process)?;
     process::block_on(async {

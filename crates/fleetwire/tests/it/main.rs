@@ -16,3 +16,4 @@ mod logins;
 mod loss;
 mod subscribers;
 mod support;
+mod workers;
