@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use fleetwire_codec::Options;
+use fleetwire_codec::iotm;
 use fleetwire_model::Topics;
+use fleetwire_registry::CodecSettings;
 use serde::Deserialize;
 
 /// Settings of the decoder; the sample with every key is `deploy/config/decoder.toml`.
@@ -25,8 +26,8 @@ pub struct DecoderSettings {
     pub repeats: RepeatSettings,
     /// When a device's clock is not believed.
     pub clock: ClockSettings,
-    /// How IOTM payloads are read.
-    pub iotm: Options,
+    /// How IOTM payloads are read, of models without settings of their own.
+    pub iotm: iotm::Options,
 }
 
 impl Default for DecoderSettings {
@@ -39,7 +40,7 @@ impl Default for DecoderSettings {
             transactions: TransactionSettings::default(),
             repeats: RepeatSettings::default(),
             clock: ClockSettings::default(),
-            iotm: Options::default(),
+            iotm: iotm::Options::default(),
         }
     }
 }
@@ -64,6 +65,11 @@ impl DecoderSettings {
         ensure!(self.max_in_flight > 0, "decoder.max_in_flight must be at least 1");
         ensure!(self.repeats.window <= MOST_REPEATS, "decoder.repeats.window must be 0 to {MOST_REPEATS}");
         Ok(())
+    }
+
+    /// How the payloads of models are read that have no settings of their own.
+    pub fn codecs(&self) -> CodecSettings {
+        CodecSettings { iotm: self.iotm.clone() }
     }
 
     /// The consumer group.

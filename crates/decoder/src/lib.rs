@@ -5,11 +5,14 @@
 mod at_least_once;
 mod broken;
 pub mod config;
+mod envelope;
 mod exactly_once;
+mod faults;
 pub mod interpret;
 mod lag;
 mod metrics;
 mod pending;
+mod raw;
 mod readiness;
 mod repeats;
 mod service;

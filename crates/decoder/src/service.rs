@@ -8,7 +8,7 @@ use fleetwire_kafka::{
     ClientError, ClientSettings, Consumer, ConsumerOptions, Monitor, Start, Transformer, TransformerOptions,
 };
 use fleetwire_model::{Topic, Topics};
-use fleetwire_registry::Devices;
+use fleetwire_registry::{Catalogue, Devices};
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
 use tokio::sync::watch;
@@ -34,6 +34,8 @@ pub struct Dependencies {
     pub topics: Topics,
     /// The registry's devices.
     pub devices: Arc<Devices>,
+    /// Their models.
+    pub catalogue: Catalogue,
     /// Whether they are all known: before that, an activated device may look unknown.
     pub caught_up: watch::Receiver<bool>,
     /// Conditions of the process.
@@ -53,9 +55,9 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
     let (broken, lag) = (Broken::default(), Arc::new(Lag::default()));
     let stop = stages.open("decoder");
     let way = Way::open(settings, &needs, &metrics, &broken, &stop)?;
-    let Dependencies { topics, devices, mut caught_up, health, version, .. } = needs;
+    let Dependencies { topics, devices, catalogue, mut caught_up, health, version, .. } = needs;
     let worker = Worker {
-        interpreter: Interpreter::new(devices, settings.iotm.clone(), settings.clock, version),
+        interpreter: Interpreter::new(devices, catalogue, settings.clock, version),
         names: Names::new(&topics),
         repeats: Repeats::new(settings.repeats.window),
         monitor: way.monitor(),

@@ -6,9 +6,8 @@ use std::time::Instant;
 use fleetwire_kafka::{Message, Monitor, Record, SendError};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
 use fleetwire_service::clock;
-use prost::Message as _;
 
-use crate::interpret::{Interpretation, Interpreter, Output, RawRecord};
+use crate::interpret::{Interpreter, OutputKind, RawRecord};
 use crate::lag::Lag;
 use crate::metrics::DecoderMetrics;
 use crate::repeats::{Place, Repeats};
@@ -33,6 +32,15 @@ impl Names {
             positions: topics.name(Topic::Positions),
             events: topics.name(Topic::DeviceEvents),
             dead_letters: topics.name(Topic::DeadLetters),
+        }
+    }
+
+    /// The topic of an output, and the name of its message.
+    fn of(&self, kind: OutputKind) -> (&str, &'static str) {
+        match kind {
+            OutputKind::Position => (&self.positions, POSITION),
+            OutputKind::Event => (&self.events, DEVICE_EVENT),
+            OutputKind::DeadLetter => (&self.dead_letters, DEAD_LETTER),
         }
     }
 }
@@ -65,6 +73,7 @@ impl Worker {
             topic: message.topic(),
             partition: message.partition(),
             offset: message.offset(),
+            key: message.key().unwrap_or_default(),
             value: message.payload().unwrap_or_default(),
         };
         let result = self.interpreter.interpret(record, clock::unix_ms());
@@ -73,50 +82,20 @@ impl Worker {
         self.repeats.reads(self.monitor.generation());
         sink.begin(result.received_ms);
         let place = Place { partition: message.partition(), offset: message.offset() };
-        for output in outputs(&result, message.key().unwrap_or_default()) {
+        for output in result.outputs() {
             if output.dedup_key.is_some_and(|key| self.repeats.is_repeat(key, place)) {
                 self.metrics.repeat_dropped();
                 continue;
             }
-            let (topic, kind) = match output.kind {
-                POSITION => (&self.names.positions, POSITION),
-                DEVICE_EVENT => (&self.names.events, DEVICE_EVENT),
-                _ => (&self.names.dead_letters, DEAD_LETTER),
-            };
+            let (topic, kind) = self.names.of(output.kind);
             sink.send(Record {
                 topic,
-                key: Some(&output.key),
-                payload: Some(&output.value),
+                key: Some(output.key),
+                payload: Some(output.value),
                 timestamp_ms: None,
                 headers: &[(TYPE_HEADER, kind.as_bytes())],
             })?;
         }
         Ok(())
     }
-}
-
-struct Made {
-    kind: &'static str,
-    key: Vec<u8>,
-    value: Vec<u8>,
-    dedup_key: Option<[u8; 16]>,
-}
-
-fn outputs(result: &Interpretation, key: &[u8]) -> Vec<Made> {
-    let key = if result.key.is_empty() { key } else { result.key.as_bytes() };
-    let made = |kind, value, dedup: Option<&[u8]>| Made {
-        kind,
-        key: key.to_vec(),
-        value,
-        dedup_key: dedup.and_then(|key| key.try_into().ok()),
-    };
-    result
-        .outputs
-        .iter()
-        .map(|output| match output {
-            Output::Position(event) => made(POSITION, event.encode_to_vec(), Some(&event.dedup_key)),
-            Output::Event(event) => made(DEVICE_EVENT, event.encode_to_vec(), Some(&event.dedup_key)),
-            Output::DeadLetter(letter) => made(DEAD_LETTER, letter.encode_to_vec(), None),
-        })
-        .collect()
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use fleetwire_frontend::auth::subscriber;
 use fleetwire_frontend::transports;
-use fleetwire_registry::account;
+use fleetwire_registry::{CodecSettings, account};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
 
@@ -36,6 +36,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             config::check_decoder(&config.decoder)?;
+            config::catalogue(&config.models, &config.decoder.codecs())?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -43,6 +44,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::catalogue(&config.models, &CodecSettings::default())?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -51,6 +53,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let config: DecoderConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             config::check_decoder(&config.decoder)?;
+            config::catalogue(&config.models, &config.decoder.codecs())?;
         }
     }
     println!("{} is fine", Path::display(&args.file));
