@@ -35,6 +35,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Run => {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_decoder(&config.decoder)?;
             config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
@@ -51,6 +52,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Decoder => {
             let config: DecoderConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_decoder(&config.decoder)?;
             config::catalogue(&config.models, &config.decoder.codecs(), file)?;
         }
     }

@@ -18,7 +18,7 @@ use fleetwire_service::exit::Exit;
 
 use crate::banner::{self, Running};
 use crate::config::{self, RunConfig, ServiceFlags, set};
-use crate::process;
+use crate::process::{self, Usage};
 use crate::runfile::{self, DataDir, RunFile};
 use crate::service::{Parts, logins, start_process};
 
@@ -54,6 +54,12 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
     transports::check(&config.frontend)?;
+    config::check_decoder(&config.decoder)?;
+    if config.kafka.brokers.is_empty() && config.decoder.exactly_once {
+        let why = "the embedded log does not isolate transactions";
+        let hint = "name an Apache Kafka with --kafka, or leave exactly_once off";
+        return Err(Usage(format!("decoder.exactly_once is not possible: {why}; {hint}")).into());
+    }
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;

@@ -71,6 +71,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
 pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     let mut config: DecoderConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
+    config::check_decoder(&config.decoder)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let catalogue =
         config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
@@ -176,6 +177,7 @@ impl Parts {
             caught_up: registry.caught_up(),
             health: self.health.clone(),
             version: build::version(),
+            replica: self.origin.frontend_id.clone(),
             grace: self.grace,
         };
         fleetwire_decoder::start(settings, needs, &mut self.stages)

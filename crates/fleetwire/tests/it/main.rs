@@ -19,3 +19,4 @@ mod mapping;
 mod protocols;
 mod subscribers;
 mod support;
+mod workers;

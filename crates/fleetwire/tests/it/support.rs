@@ -190,9 +190,14 @@ pub(crate) struct Decoder {
 impl Decoder {
     pub(crate) fn ready(kafka: &str, prefix: &str) -> Self {
         // Its own group: several tests use one Kafka.
+        Self::configured(kafka, prefix, &format!("[decoder]\ngroup = \"{prefix}-decoder\"\n"))
+    }
+
+    /// A ready decoder with this configuration.
+    pub(crate) fn configured(kafka: &str, prefix: &str, toml: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("decoder.toml");
-        std::fs::write(&config, format!("[decoder]\ngroup = \"{prefix}-decoder\"\n")).unwrap();
+        std::fs::write(&config, toml).unwrap();
         let mut command = service("decoder", kafka, prefix);
         command.arg("--config").arg(&config);
         let mut process = Process::start(command);

@@ -59,6 +59,11 @@ impl Monitor {
         }
     }
 
+    /// Grows with each change of the assignment, and whenever records will be handed over again.
+    pub fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
     /// Partitions whose lag is known.
     pub fn lag(&self) -> Vec<PartitionLag> {
         let held = self.0.held();
