@@ -51,7 +51,8 @@ impl Site {
     }
 
     /// The binary with a command for this deployment and no other.
-    fn command(&self, arguments: &[&str]) -> Command {
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("FLEETWIRE_") {
@@ -64,7 +65,7 @@ impl Site {
 
     /// Activates devices; what others publish goes to the held topic.
     pub fn activate(&self, imeis: impl Iterator<Item = Imei>) -> Result<()> {
-        let model = Catalogue.get(Catalogue::DEFAULT).context("no default model")?;
+        let model = Catalogue::built_in().get(Catalogue::DEFAULT).context("no default model")?;
         let activation = |imei| Activation {
             device: DeviceId::from(imei),
             model,

@@ -59,6 +59,8 @@ pub(crate) fn properties(layout: &Layout<'_>) -> String {
          share.coordinator.state.topic.replication.factor={replicas}\n\
          share.coordinator.state.topic.min.isr={min_isr}\n\
          group.initial.rebalance.delay.ms=0\n\
+         group.min.session.timeout.ms=500\n\
+         transaction.abort.timed.out.transaction.cleanup.interval.ms=500\n\
          log.cleaner.backoff.ms=500\n\
          log.cleaner.dedupe.buffer.size=33554432\n\
          num.network.threads=2\n\

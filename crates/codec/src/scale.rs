@@ -1,38 +1,11 @@
-//! Scales of sensors whose unit is not public, as a model or a profile sets them.
+//! Scales of numbers whose unit is not certain, and the fields that they may fill.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// Id of a sensor, written as `0x2007`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SensorId(pub u16);
-
-impl fmt::Display for SensorId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#06X}", self.0)
-    }
-}
-
-impl FromStr for SensorId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_hex = |rest: &&str| rest.len() == 4 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let digits = text.strip_prefix("0x").filter(is_hex);
-        let id = digits.and_then(|digits| u16::from_str_radix(digits, 16).ok());
-        id.map(Self)
-            .ok_or_else(|| format!("a sensor id is 0x and 4 hexadecimal digits, as 0x2007; {text:?} is not"))
-    }
-}
-
-impl<'de> Deserialize<'de> for SensorId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
+use crate::{Attribute, Position};
 
 /// How the raw number of a sensor becomes a value: `raw * scale + offset`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -46,6 +19,52 @@ pub struct Scale {
     /// Summand; 0 if left out.
     #[serde(default)]
     pub offset: f64,
+}
+
+impl Scale {
+    /// A scale for a table of the program's own.
+    pub(crate) const fn new(to: Target, scale: f64, offset: f64) -> Self {
+        Self { to, scale, offset }
+    }
+
+    /// Scales a number and puts it where the scale says. A result that is not finite, or not within the range
+    /// of its field, is left out: the raw number tells it.
+    pub(crate) fn put(&self, position: &mut Position, raw: f64) {
+        let value = raw * self.scale + self.offset;
+        let range = match self.to {
+            Target::Attribute(_) | Target::SupplyV | Target::BatteryV | Target::CoolantC => {
+                f64::MIN..=f64::MAX
+            }
+            Target::BatteryLevelPct
+            | Target::AcceleratorPct
+            | Target::FuelLevelPct
+            | Target::FuelLevel2Pct => 0.0..=100.0,
+            Target::EngineLoadPct => 0.0..=125.0,
+            Target::EngineSpeedRpm | Target::EngineHours | Target::FuelUsedL | Target::FuelRateLph => {
+                0.0..=f64::MAX
+            }
+            Target::SignalDbm => -200.0..=0.0,
+        };
+        if !range.contains(&value) {
+            return;
+        }
+        match &self.to {
+            Target::Attribute(name) => position.put(name, Attribute::Double(value)),
+            Target::SupplyV => position.power.supply_v = Some(value),
+            Target::BatteryV => position.power.battery_v = Some(value),
+            Target::BatteryLevelPct => position.power.battery_level_pct = Some(value),
+            Target::EngineSpeedRpm => position.engine.speed_rpm = Some(value),
+            Target::EngineHours => position.engine.hours = Some(value),
+            Target::CoolantC => position.engine.coolant_c = Some(value),
+            Target::EngineLoadPct => position.engine.load_pct = Some(value),
+            Target::AcceleratorPct => position.engine.accelerator_pct = Some(value),
+            Target::FuelLevelPct => position.fuel.level_pct = Some(value),
+            Target::FuelUsedL => position.fuel.used_l = Some(value),
+            Target::FuelRateLph => position.fuel.rate_lph = Some(value),
+            Target::FuelLevel2Pct => position.fuel.level_2_pct = Some(value),
+            Target::SignalDbm => position.cell.signal_dbm = Some(nearest(value)),
+        }
+    }
 }
 
 const fn one() -> f64 {
@@ -129,56 +148,14 @@ impl<'de> Deserialize<'de> for Target {
     }
 }
 
-/// A set of scales that comes with the program.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// Numbers without a verified scale stay raw.
-    #[default]
-    None,
-    /// Numbers of the vehicle bus are taken to be scaled as SAE J1939-71 scales them.
-    J1939,
-}
-
-impl Profile {
-    /// The scale that the profile gives a sensor.
-    pub(crate) fn scale(self, id: u16) -> Option<&'static Scale> {
-        match self {
-            Self::None => None,
-            Self::J1939 => J1939.iter().find(|(sensor, _)| *sensor == id).map(|(_, scale)| scale),
-        }
-    }
-}
-
-/// The scales of SAE J1939-71 for the sensors that carry its signals.
-const J1939: &[(u16, Scale)] = &[
-    (0x2006, scale(Target::AcceleratorPct, 0.4, 0.0)),
-    (0x2007, scale(Target::FuelLevelPct, 0.4, 0.0)),
-    (0x2008, scale(Target::CoolantC, 1.0, -40.0)),
-    (0x2009, scale(Target::FuelLevel2Pct, 0.4, 0.0)),
-    (0x300C, scale(Target::EngineSpeedRpm, 0.125, 0.0)),
-    (0x301D, scale(Target::Attribute(Cow::Borrowed("wheel_speed_kmh")), 1.0 / 256.0, 0.0)),
-    (0x4001, scale(Target::FuelUsedL, 0.5, 0.0)),
-    (0x4002, scale(Target::EngineHours, 0.05, 0.0)),
-];
-
-const fn scale(to: Target, scale: f64, offset: f64) -> Scale {
-    Scale { to, scale, offset }
+#[expect(clippy::cast_possible_truncation, reason = "a signal is within -200..=0")]
+fn nearest(dbm: f64) -> i32 {
+    dbm.round() as i32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_sensor_id_is_read_as_it_is_printed() {
-        let id: SensorId = "0xA01B".parse().unwrap();
-        assert_eq!(id, SensorId(0xA01B));
-        assert_eq!(id.to_string(), "0xA01B");
-        for bad in ["8199", "0x207", "0x20071", "2007", "0xGGGG", "0x+123"] {
-            assert!(bad.parse::<SensorId>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_target_is_a_field_or_a_plain_name() {

@@ -2,11 +2,21 @@
 //!
 //! Which protocol a payload is read by is said by the registry, never guessed.
 
+mod at_least_once;
+mod broken;
 pub mod config;
+mod envelope;
+mod exactly_once;
+mod faults;
 pub mod interpret;
+mod lag;
 mod metrics;
 mod pending;
+mod raw;
+mod readiness;
+mod repeats;
 mod service;
+mod worker;
 
 pub use config::DecoderSettings;
 pub use service::{Dependencies, start};

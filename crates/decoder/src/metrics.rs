@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use fleetwire_service::metrics::CounterFamily;
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 
-use crate::interpret::{Interpretation, Output};
+use crate::interpret::{Interpretation, OutputKind};
 
 /// Handles, made once.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(crate) struct DecoderMetrics {
     events: Counter,
     dead_letters: CounterFamily,
     skipped: Counter,
+    repeats_dropped: Counter,
+    lag_seconds: Gauge,
     per_payload: Histogram,
     decode: Histogram,
     end_to_end: Histogram,
@@ -31,6 +36,8 @@ impl DecoderMetrics {
             events: events("device_event"),
             dead_letters: CounterFamily::new("fleetwire_decoder_dead_letters_total", "code", &words()),
             skipped: counter!("fleetwire_decoder_skipped_records_total"),
+            repeats_dropped: counter!("fleetwire_decoder_repeats_dropped_total"),
+            lag_seconds: gauge!("fleetwire_decoder_lag_seconds"),
             per_payload: histogram!("fleetwire_decoder_events_per_payload"),
             decode: histogram!("fleetwire_decoder_decode_seconds"),
             end_to_end: histogram!("fleetwire_decoder_end_to_end_seconds"),
@@ -38,17 +45,17 @@ impl DecoderMetrics {
     }
 
     /// A raw record was interpreted.
-    pub(crate) fn interpreted(&self, result: &Interpretation, took: Duration) {
+    pub(crate) fn interpreted(&self, result: &Interpretation<'_>, took: Duration) {
         self.payloads.increment(1);
         self.decode.record(took);
         self.skipped.increment(result.skipped as u64);
         let mut events: u32 = 0;
-        for output in &result.outputs {
-            match output {
-                Output::Position(_) => self.positions.increment(1),
-                Output::Event(_) => self.events.increment(1),
-                Output::DeadLetter(letter) => {
-                    self.dead_letters.increment(word(&letter.code));
+        for output in result.outputs() {
+            match output.kind {
+                OutputKind::Position => self.positions.increment(1),
+                OutputKind::Event => self.events.increment(1),
+                OutputKind::DeadLetter => {
+                    self.dead_letters.increment(output.code.unwrap_or_default());
                     continue;
                 }
             }
@@ -57,19 +64,28 @@ impl DecoderMetrics {
         self.per_payload.record(events);
     }
 
-    /// Everything made of a raw record is in Kafka, this long after the frontend received it.
-    pub(crate) fn produced(&self, after: Duration) {
-        self.end_to_end.record(after);
+    /// At `now_ms` everything made of a raw record is in Kafka that a frontend received at `received_ms`.
+    pub(crate) fn produced(&self, received_ms: i64, now_ms: i64) {
+        let after = now_ms.saturating_sub(received_ms);
+        self.end_to_end.record(Duration::from_millis(u64::try_from(after).unwrap_or(0)));
+    }
+
+    /// An event was not produced, because an earlier one has its key.
+    pub(crate) fn repeat_dropped(&self) {
+        self.repeats_dropped.increment(1);
+    }
+
+    /// What is worked on is this old.
+    pub(crate) fn behind(&self, age: Duration) {
+        self.lag_seconds.set(age.as_secs_f64());
     }
 }
 
 fn words() -> Vec<&'static str> {
-    [crate::interpret::CODES, fleetwire_codec::DecodeError::CODES].concat()
-}
-
-/// The fixed word behind a code, so that a label can never be anything else.
-fn word(code: &str) -> &'static str {
-    words().into_iter().find(|known| *known == code).unwrap_or("other")
+    let mut words = [crate::interpret::CODES, fleetwire_codec::DecodeError::CODES].concat();
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 fn describe() {
@@ -82,6 +98,15 @@ fn describe() {
     describe_counter!(
         "fleetwire_decoder_skipped_records_total",
         "Records within payloads that are no event of the device; they stay in the raw topic."
+    );
+    describe_counter!(
+        "fleetwire_decoder_repeats_dropped_total",
+        "Events that were not produced because a device had sent them before."
+    );
+    describe_gauge!(
+        "fleetwire_decoder_lag_seconds",
+        Unit::Seconds,
+        "Age of the raw record that is worked on, by its reception; 0 while nothing waits."
     );
     describe_histogram!("fleetwire_decoder_events_per_payload", Unit::Count, "Events made of one payload.");
     describe_histogram!(

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use fleetwire_kafka::Done;
 
-/// A raw record whose events are on their way to Kafka; shared by all of them.
+/// A raw record whose events are on their way to Kafka; shared by all of them, and by the worker while it is at it.
 #[derive(Debug)]
 pub(crate) struct Pending {
     left: AtomicUsize,
@@ -14,14 +14,19 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// A raw record that became `outputs` events, at least one.
-    pub(crate) fn new(outputs: usize, received_ms: i64, done: Done) -> Self {
-        Self { left: AtomicUsize::new(outputs), received_ms, done: Mutex::new(Some(done)) }
+    /// A raw record that the worker is at; it ends its part with [`Self::one_settled`].
+    pub(crate) fn new(received_ms: i64, done: Done) -> Self {
+        Self { left: AtomicUsize::new(1), received_ms, done: Mutex::new(Some(done)) }
     }
 
-    /// One of its events is stored. The last one completes the raw record and returns when it was received,
-    /// Unix milliseconds.
-    pub(crate) fn one_stored(&self) -> Option<i64> {
+    /// One more event is on its way.
+    pub(crate) fn one_more(&self) {
+        self.left.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// One of its events is stored, or the worker has done its part. The last one completes the raw record and
+    /// returns when it was received, Unix milliseconds.
+    pub(crate) fn one_settled(&self) -> Option<i64> {
         if self.left.fetch_sub(1, Ordering::AcqRel) != 1 {
             return None;
         }

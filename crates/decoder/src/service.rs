@@ -1,41 +1,29 @@
 //! A decoder worker: consume, interpret, produce, and commit only what is produced.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use fleetwire_kafka::{
-    ClientError, ClientSettings, Consumer, ConsumerOptions, DeliveryError, Done, Message, Monitor, Producer,
-    Record, SendError, Start,
+    ClientError, ClientSettings, Consumer, ConsumerOptions, Monitor, Start, Transformer, TransformerOptions,
 };
-use fleetwire_model::{TYPE_HEADER, Topic, Topics};
-use fleetwire_registry::Devices;
-use fleetwire_service::clock;
-use fleetwire_service::health::{Condition, Health};
+use fleetwire_model::{Topic, Topics};
+use fleetwire_registry::{Catalogue, Devices};
+use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
-use prost::Message as _;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
+use crate::at_least_once::{self, Sender};
+use crate::broken::Broken;
 use crate::config::DecoderSettings;
-use crate::interpret::{Interpreter, Output, RawRecord};
+use crate::exactly_once::Transacting;
+use crate::interpret::Interpreter;
+use crate::lag::Lag;
 use crate::metrics::DecoderMetrics;
-use crate::pending::Pending;
-
-/// Events wait for Kafka as long as librdkafka can: there is nobody to send them again but this process.
-const DELIVERY_TIMEOUT: Duration = Duration::from_hours(1);
-/// How long a wait for room takes before the stop is looked at.
-const ROOM: Duration = Duration::from_millis(100);
-/// How often the connection is looked at for readiness.
-const WATCH_EVERY: Duration = Duration::from_millis(500);
-
-/// Values of the type header.
-const POSITION: &str = "fleetwire.v1.PositionEvent";
-const DEVICE_EVENT: &str = "fleetwire.v1.DeviceEvent";
-const DEAD_LETTER: &str = "fleetwire.v1.DeadLetter";
+use crate::readiness::Watch;
+use crate::repeats::Repeats;
+use crate::worker::{Names, Worker};
 
 /// What a decoder needs from its process.
 #[derive(Debug)]
@@ -46,218 +34,97 @@ pub struct Dependencies {
     pub topics: Topics,
     /// The registry's devices.
     pub devices: Arc<Devices>,
+    /// Their models.
+    pub catalogue: Catalogue,
     /// Whether they are all known: before that, an activated device may look unknown.
     pub caught_up: watch::Receiver<bool>,
     /// Conditions of the process.
     pub health: Health,
     /// Build that events name.
     pub version: &'static str,
+    /// Name of this replica, for Kafka's transactions.
+    pub replica: String,
     /// How long a stop may take.
     pub grace: Duration,
 }
 
 /// Adds a decoder worker, as a stage of its own.
 pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stages) -> Result<()> {
-    let Dependencies { kafka, topics, devices, mut caught_up, health, version, grace } = needs;
+    settings.check()?;
     let metrics = Arc::new(DecoderMetrics::new());
-    let broken = Broken::default();
-    let mut producing = kafka.clone();
-    producing.producer.delivery_timeout = DELIVERY_TIMEOUT;
-    let producer = Producer::new(&producing, {
-        let (broken, metrics) = (broken.clone(), Arc::clone(&metrics));
-        move |delivery, pending: Arc<Pending>| settle(delivery.outcome.err(), &pending, &broken, &metrics)
-    })?;
-    let consumer = join(settings, &kafka, &topics, grace)?;
-    let monitor = consumer.monitor();
+    let (broken, lag) = (Broken::default(), Arc::new(Lag::default()));
     let stop = stages.open("decoder");
-    let mut worker = Worker {
-        interpreter: Interpreter::new(devices, settings.iotm.clone(), settings.clock, version),
+    let way = Way::open(settings, &needs, &metrics, &broken, &stop)?;
+    let Dependencies { topics, devices, catalogue, mut caught_up, health, version, .. } = needs;
+    let worker = Worker {
+        interpreter: Interpreter::new(devices, catalogue, settings.clock, version),
         names: Names::new(&topics),
-        producer,
-        metrics,
-        broken: broken.clone(),
-        stop: stop.clone(),
-        patience: grace.mul_f64(0.5),
+        repeats: Repeats::new(settings.repeats.window),
+        monitor: way.monitor(),
+        metrics: Arc::clone(&metrics),
+        lag: Arc::clone(&lag),
     };
     let condition = health.condition("kafka_consumer");
-    stages.spawn("decoder readiness", watch_consumer(monitor, condition, broken.clone(), stop.clone()));
+    let watch = Watch { monitor: way.monitor(), condition, metrics, lag };
+    stages.spawn("decoder readiness", watch.run(broken, stop.clone()));
     stages.spawn("decoder worker", async move {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             known = caught_up.wait_for(|known| *known) => { known.context("the registry ended")?; }
         }
-        let work = move || {
-            let handle = Handle::current();
-            consumer.run(&stop, |message, done| worker.take(&message, done, &handle))
-        };
-        tokio::task::spawn_blocking(work).await.context("the worker panicked")??;
-        broken.check()
+        tokio::task::spawn_blocking(move || way.run(worker, &stop)).await.context("the worker panicked")?
     });
     Ok(())
 }
 
-/// A member of the decoders' group.
-fn join(
-    settings: &DecoderSettings,
-    kafka: &ClientSettings,
-    topics: &Topics,
-    grace: Duration,
-) -> Result<Consumer, ClientError> {
-    let options = ConsumerOptions {
-        start: Start::Beginning,
-        max_in_flight_records: settings.max_in_flight,
-        // What remains of the grace is for the commit and the stages behind.
-        drain_timeout: grace.mul_f64(0.7),
-        ..ConsumerOptions::default()
-    };
-    let default_group = format!("{}-decoder", topics.prefix());
-    let group = if settings.group.is_empty() { &default_group } else { &settings.group };
-    Consumer::new(kafka, group, &[&topics.name(Topic::Raw)], options)
-}
-
-/// Why the decoder cannot go on, once it cannot.
-#[derive(Debug, Clone, Default)]
-struct Broken {
-    reason: Arc<Mutex<Option<String>>>,
-    told: CancellationToken,
-}
-
-impl Broken {
-    fn tell(&self, reason: String) {
-        error!(reason, "the decoder cannot go on");
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
-        self.told.cancel();
-    }
-
-    fn check(&self) -> Result<()> {
-        match &*self.reason.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(reason) => bail!("{reason}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// An event has its outcome. Runs on the producer's thread.
-fn settle(failure: Option<DeliveryError>, pending: &Pending, broken: &Broken, metrics: &DecoderMetrics) {
-    match failure {
-        None => {
-            if let Some(received_ms) = pending.one_stored() {
-                let after = clock::unix_ms().saturating_sub(received_ms);
-                metrics.produced(Duration::from_millis(u64::try_from(after).unwrap_or(0)));
-            }
-        }
-        // The process ends anyway; the raw record is not committed and is decoded again.
-        Some(DeliveryError::Ended) => {}
-        Some(err) => broken.tell(format!("an event could not be written: {err}")),
-    }
-}
-
-/// Full names of the topics that a decoder writes to.
+/// How events reach Kafka.
 #[derive(Debug)]
-struct Names {
-    positions: String,
-    events: String,
-    dead_letters: String,
+enum Way {
+    AtLeastOnce(Consumer, Sender),
+    ExactlyOnce(Transformer),
 }
 
-impl Names {
-    fn new(topics: &Topics) -> Self {
-        Self {
-            positions: topics.name(Topic::Positions),
-            events: topics.name(Topic::DeviceEvents),
-            dead_letters: topics.name(Topic::DeadLetters),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Worker {
-    interpreter: Interpreter,
-    names: Names,
-    producer: Producer<Arc<Pending>>,
-    metrics: Arc<DecoderMetrics>,
-    broken: Broken,
-    stop: CancellationToken,
-    /// How long a stop waits for room.
-    patience: Duration,
-}
-
-impl Worker {
-    fn take(&mut self, message: &Message<'_>, done: Done, handle: &Handle) {
-        let started = Instant::now();
-        let record = RawRecord {
-            topic: message.topic(),
-            partition: message.partition(),
-            offset: message.offset(),
-            value: message.payload().unwrap_or_default(),
+impl Way {
+    fn open(
+        settings: &DecoderSettings,
+        needs: &Dependencies,
+        metrics: &Arc<DecoderMetrics>,
+        broken: &Broken,
+        stop: &CancellationToken,
+    ) -> Result<Self, ClientError> {
+        let Dependencies { kafka, topics, grace, .. } = needs;
+        let options = ConsumerOptions {
+            start: Start::Beginning,
+            max_in_flight_records: settings.max_in_flight,
+            // What remains of the grace is for the commit and the stages behind.
+            drain_timeout: grace.mul_f64(0.7),
+            ..ConsumerOptions::default()
         };
-        let result = self.interpreter.interpret(record, clock::unix_ms());
-        self.metrics.interpreted(&result, started.elapsed());
-        // A raw record that nobody could read keeps the key that it came with.
-        let key =
-            if result.key.is_empty() { message.key().unwrap_or_default() } else { result.key.as_bytes() };
-        let pending = Arc::new(Pending::new(result.outputs.len(), result.received_ms, done));
-        for output in &result.outputs {
-            let (topic, message, value) = match output {
-                Output::Position(position) => (&self.names.positions, POSITION, position.encode_to_vec()),
-                Output::Event(event) => (&self.names.events, DEVICE_EVENT, event.encode_to_vec()),
-                Output::DeadLetter(letter) => (&self.names.dead_letters, DEAD_LETTER, letter.encode_to_vec()),
+        let (group, raw) = (settings.group(topics), topics.name(Topic::Raw));
+        if settings.exactly_once {
+            let options = ConsumerOptions { commit_interval: settings.transactions.interval, ..options };
+            let transactions = TransformerOptions {
+                transactional_id: settings.transactional_id(&group, &needs.replica),
+                timeout: settings.transactions.timeout,
             };
-            let record = Record {
-                topic,
-                key: Some(key),
-                payload: Some(&value),
-                timestamp_ms: None,
-                headers: &[(TYPE_HEADER, message.as_bytes())],
-            };
-            if let Err(err) = self.send(record, &pending, handle) {
-                self.broken.tell(format!("an event could not be handed to Kafka's client: {err}"));
-                return;
-            }
+            return Transformer::new(kafka, &group, &[&raw], options, transactions).map(Self::ExactlyOnce);
+        }
+        let patience = grace.mul_f64(0.5);
+        let sender = Sender::new(kafka, Arc::clone(metrics), broken.clone(), stop.clone(), patience)?;
+        Ok(Self::AtLeastOnce(Consumer::new(kafka, &group, &[&raw], options)?, sender))
+    }
+
+    fn monitor(&self) -> Monitor {
+        match self {
+            Self::AtLeastOnce(consumer, _) => consumer.monitor(),
+            Self::ExactlyOnce(transformer) => transformer.monitor(),
         }
     }
 
-    /// Hands an event over; where there is no room, waits: that is the backpressure.
-    fn send(&self, record: Record<'_>, pending: &Arc<Pending>, handle: &Handle) -> Result<(), SendError> {
-        let mut stopping = None;
-        loop {
-            match self.producer.send(record, Arc::clone(pending)) {
-                Ok(()) => return Ok(()),
-                Err((SendError::Full, _)) => {
-                    if self.stop.is_cancelled() {
-                        stopping.get_or_insert_with(Instant::now);
-                    }
-                    let too_late = stopping.is_some_and(|since| since.elapsed() > self.patience);
-                    if too_late || self.broken.told.is_cancelled() {
-                        return Err(SendError::Full);
-                    }
-                    handle.block_on(self.producer.room(ROOM));
-                }
-                Err((err, _)) => return Err(err),
-            }
-        }
-    }
-}
-
-/// Keeps readiness true to the consumer's connection, and ends the process when the decoder is broken.
-async fn watch_consumer(
-    monitor: Monitor,
-    condition: Condition,
-    broken: Broken,
-    stop: CancellationToken,
-) -> Result<()> {
-    let mut tick = interval(WATCH_EVERY);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = broken.told.cancelled() => return broken.check(),
-            _ = tick.tick() => {}
-        }
-        let connected = monitor.health().connected;
-        if connected {
-            condition.ready();
-        } else {
-            condition.not_ready("Kafka does not answer; raw publishes wait there");
+    fn run(self, mut worker: Worker, stop: &CancellationToken) -> Result<()> {
+        match self {
+            Self::AtLeastOnce(consumer, sender) => at_least_once::run(consumer, &mut worker, &sender, stop),
+            Self::ExactlyOnce(transformer) => Ok(transformer.run(stop, &mut Transacting::new(worker))?),
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use fleetwire_frontend::auth::subscriber;
 use fleetwire_frontend::transports;
-use fleetwire_registry::account;
+use fleetwire_registry::{CodecSettings, account};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
 
@@ -37,6 +37,8 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Run => {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_decoder(&config.decoder)?;
+            config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -45,6 +47,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::catalogue(&config.models, &CodecSettings::default(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -52,6 +55,8 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Decoder => {
             let config: DecoderConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_decoder(&config.decoder)?;
+            config::catalogue(&config.models, &config.decoder.codecs(), file)?;
         }
         Service::Gaps => {
             let config: GapsConfig = config::load(file)?;

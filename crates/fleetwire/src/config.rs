@@ -16,6 +16,7 @@ use fleetwire_gaps::GapsSettings;
 use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
+use fleetwire_registry::{Catalogue, CodecSettings, ModelSettings};
 use fleetwire_service::{logs, secret, settings};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -154,6 +155,8 @@ pub(crate) struct FrontendConfig {
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
     /// Accounts that watch live traffic.
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
+    /// Models beside, or over, the built-in ones.
+    pub(crate) models: BTreeMap<String, ModelSettings>,
 }
 
 /// Configuration of `fleetwire decoder`.
@@ -163,6 +166,8 @@ pub(crate) struct DecoderConfig {
     pub(crate) process: Process,
     pub(crate) kafka: Kafka,
     pub(crate) decoder: DecoderSettings,
+    /// Models beside, or over, the built-in ones.
+    pub(crate) models: BTreeMap<String, ModelSettings>,
 }
 
 /// Configuration of `fleetwire gaps`.
@@ -185,6 +190,23 @@ pub(crate) struct RunConfig {
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
     pub(crate) decoder: DecoderSettings,
     pub(crate) gaps: GapsSettings,
+    pub(crate) models: BTreeMap<String, ModelSettings>,
+}
+
+/// The built-in models with those of a configuration, which was read from `file`.
+pub(crate) fn catalogue(
+    models: &BTreeMap<String, ModelSettings>,
+    defaults: &CodecSettings,
+    file: Option<&Path>,
+) -> Result<Catalogue> {
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    Catalogue::load(models, defaults, folder)
+        .map_err(|err| Usage(format!("[models] is not usable: {err}")).into())
+}
+
+/// Whether the values of [decoder] are usable.
+pub(crate) fn check_decoder(settings: &DecoderSettings) -> Result<()> {
+    settings.check().map_err(|err| Usage(err.to_string()).into())
 }
 
 /// Flags that every service has.

@@ -19,7 +19,7 @@ use fleetwire_service::exit::Exit;
 use crate::banner::{self, Running};
 use crate::config::{self, RunConfig, ServiceFlags, set};
 use crate::gaps;
-use crate::process;
+use crate::process::{self, Usage};
 use crate::runfile::{self, DataDir, RunFile};
 use crate::service::{Parts, logins, start_process};
 
@@ -55,10 +55,18 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
     transports::check(&config.frontend)?;
+    config::check_decoder(&config.decoder)?;
+    if config.kafka.brokers.is_empty() && config.decoder.exactly_once {
+        let why = "the embedded log does not isolate transactions";
+        let hint = "name an Apache Kafka with --kafka, or leave exactly_once off";
+        return Err(Usage(format!("decoder.exactly_once is not possible: {why}; {hint}")).into());
+    }
     gaps::check(&config.gaps)?;
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
+    let catalogue =
+        config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
     process::block_on(async {
@@ -71,7 +79,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
 
         let mut parts = Parts::new(&config.process, client.clone(), topics.clone());
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
-        let registry = parts.registry();
+        let registry = parts.registry(catalogue);
         let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.add_decoder(&config.decoder, &registry)?;
         if config.gaps.enabled {
@@ -91,6 +99,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
                 kafka: client.brokers.clone(),
                 embedded: config.kafka.brokers.is_empty(),
                 topic_prefix: topics.prefix().to_owned(),
+                config: args.flags.config.as_deref().and_then(|path| std::path::absolute(path).ok()),
             })?;
             print(&banner::text(&Running {
                 mqtt: &frontend.listeners,
@@ -192,7 +201,8 @@ impl Log {
 
 /// Activates the devices of the published samples.
 fn activate_samples(client: &ClientSettings, topics: &Topics) -> Result<()> {
-    let model = Catalogue.get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
+    let model =
+        Catalogue::built_in().get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
     let samples = SAMPLE_DEVICES.iter().filter_map(|text| text.parse::<Imei>().ok());
     let activations: Vec<_> = samples
         .map(|imei| Activation {

@@ -1,10 +1,13 @@
 //! The group consumer: hands records over in order, lets them be completed in any order and from any thread, and
 //! commits, for each partition, the mark below which all are complete. It commits nothing else.
 
+mod context;
+mod current;
 mod group;
 mod monitor;
 mod run;
 mod tracker;
+mod transform;
 
 use std::fmt;
 use std::sync::{Arc, mpsc};
@@ -20,11 +23,14 @@ use crate::error::ClientError;
 use crate::message::Message;
 use crate::metrics::ConsumerMetrics;
 use crate::settings::{ClientSettings, set_default};
-use group::{Group, GroupContext};
+use context::GroupContext;
+use group::Group;
+use transform::transaction::Transaction;
 
 pub use monitor::{Assigned, Health, Monitor, PartitionLag};
 pub use run::RunError;
 pub use tracker::Done;
+pub use transform::{Outputs, Settled, Transform, TransformError, Transformer, TransformerOptions};
 
 /// How long leaving the group may take at a stop.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -85,7 +91,19 @@ impl Consumer {
         topics: &[&str],
         options: ConsumerOptions,
     ) -> Result<Self, ClientError> {
+        Self::join(settings, group, topics, options, None)
+    }
+
+    fn join(
+        settings: &ClientSettings,
+        group: &str,
+        topics: &[&str],
+        options: ConsumerOptions,
+        transaction: Option<Transaction>,
+    ) -> Result<Self, ClientError> {
         let mut config = settings.consumer_config(group)?;
+        // Of a group whose offsets are part of a transaction, those of an open one are waited for, not passed by.
+        config.set("isolation.level", "read_committed");
         let start = match options.start {
             Start::Beginning => "earliest",
             Start::End => "latest",
@@ -93,7 +111,7 @@ impl Consumer {
         config.set("auto.offset.reset", start);
         // Only partitions that change hands stop, so a rolling restart does not stop the group.
         set_default(&mut config, "partition.assignment.strategy", "cooperative-sticky");
-        let group = Arc::new(Group::new(options.drain_timeout, ConsumerMetrics::register()));
+        let group = Arc::new(Group::new(options.drain_timeout, ConsumerMetrics::register(), transaction));
         let context = GroupContext(Arc::clone(&group));
         let inner = BaseConsumer::from_config_and_context(&config, context)?;
         inner.subscribe(topics)?;

@@ -1,5 +1,6 @@
 //! Kafka as fleetwire uses it: a producer whose every record has an outcome, a group consumer that commits only
-//! what is done, a reader without a group, the topics, and an embedded log for a laptop.
+//! what is done, a transformer that commits it together with what was made of it, a reader without a group, the
+//! topics, and an embedded log for a laptop.
 //!
 //! All of it is librdkafka on std threads; tokio serves only to wake tasks. Nothing here knows what a record means.
 
@@ -17,7 +18,8 @@ mod topics;
 mod wait;
 
 pub use consumer::{
-    Assigned, Consumer, ConsumerOptions, Done, Health, Monitor, PartitionLag, RunError, Start,
+    Assigned, Consumer, ConsumerOptions, Done, Health, Monitor, Outputs, PartitionLag, RunError, Settled,
+    Start, Transform, TransformError, Transformer, TransformerOptions,
 };
 pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};

@@ -1,5 +1,7 @@
 //! Metrics of the Kafka clients: handles made once and passed down, so that a record costs an addition.
 
+use std::time::Duration;
+
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -139,6 +141,43 @@ impl ConsumerMetrics {
 
     pub(crate) fn error(&self, code: &'static str) {
         increment(&self.errors, code);
+    }
+}
+
+/// Of the transactions of one process.
+#[derive(Debug, Clone)]
+pub(crate) struct TransactionMetrics {
+    pub(crate) undone: Counter,
+    pub(crate) timed_out: Counter,
+    committed: Counter,
+    open_seconds: Histogram,
+    commit_seconds: Histogram,
+}
+
+impl TransactionMetrics {
+    pub(crate) fn register() -> Self {
+        describe_counter!("fleetwire_kafka_transactions_total", "Transactions that ended, by outcome");
+        describe_histogram!(
+            "fleetwire_kafka_transaction_seconds",
+            "From the first record of a transaction to its commit"
+        );
+        describe_histogram!("fleetwire_kafka_transaction_commit_seconds", "How long a commit took");
+        let ended =
+            |outcome: &'static str| counter!("fleetwire_kafka_transactions_total", "outcome" => outcome);
+        Self {
+            undone: ended("undone"),
+            timed_out: ended("timed_out"),
+            committed: ended("committed"),
+            open_seconds: histogram!("fleetwire_kafka_transaction_seconds"),
+            commit_seconds: histogram!("fleetwire_kafka_transaction_commit_seconds"),
+        }
+    }
+
+    /// One was committed: how long it was open, and how long the commit of it took.
+    pub(crate) fn committed(&self, open: Duration, commit: Duration) {
+        self.committed.increment(1);
+        self.open_seconds.record(open);
+        self.commit_seconds.record(commit);
     }
 }
 

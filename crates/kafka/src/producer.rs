@@ -5,6 +5,7 @@
 //! that failed leaves a gap, and sending it again puts it behind those that followed it.
 
 mod in_flight;
+mod transactional;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,13 +18,13 @@ use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use rdkafka::{Message as _, Statistics};
+use rdkafka::{ClientConfig, Message as _, Statistics};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, Connection};
 use crate::error::{ClientError, DeliveryError, FlushError, SendError};
 use crate::metrics::ProducerMetrics;
-use crate::settings::ClientSettings;
+use crate::settings::{ClientSettings, ProducerSettings};
 use in_flight::InFlight;
 
 /// What to send. It is copied, so buffers can be used again at once.
@@ -113,8 +114,14 @@ impl<O: Send + 'static> Producer<O> {
         settings: &ClientSettings,
         handler: impl Fn(Delivery<'_>, O) + Send + Sync + 'static,
     ) -> Result<Self, ClientError> {
-        let config = settings.producer_config()?;
-        let limits = &settings.producer;
+        Self::start(&settings.producer_config()?, &settings.producer, handler)
+    }
+
+    fn start(
+        config: &ClientConfig,
+        limits: &ProducerSettings,
+        handler: impl Fn(Delivery<'_>, O) + Send + Sync + 'static,
+    ) -> Result<Self, ClientError> {
         let shared = Arc::new(Shared {
             in_flight: InFlight::new(limits.max_in_flight_records, limits.max_in_flight_bytes),
             failed: AtomicBool::new(false),
@@ -123,7 +130,7 @@ impl<O: Send + 'static> Producer<O> {
             metrics: ProducerMetrics::register(),
         });
         let context = Context { shared: Arc::clone(&shared), handler: Box::new(handler) };
-        Ok(Self { inner: ThreadedProducer::from_config_and_context(&config, context)?, shared })
+        Ok(Self { inner: ThreadedProducer::from_config_and_context(config, context)?, shared })
     }
 
     /// Hands a record over without waiting. On an error the opaque comes straight back and the handler hears nothing.

@@ -162,6 +162,21 @@ impl ClientSettings {
         Ok(config)
     }
 
+    /// For a producer whose records become visible by transactions. A record has as long as its transaction.
+    pub(crate) fn transactional_config(
+        &self,
+        transactional_id: &str,
+        timeout: Duration,
+    ) -> Result<ClientConfig, SettingsError> {
+        let mut settings = self.clone();
+        settings.producer.delivery_timeout = timeout;
+        let mut config = settings.producer_config()?;
+        config
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", timeout.as_millis().to_string());
+        Ok(config)
+    }
+
     pub(crate) fn consumer_config(&self, group: &str) -> Result<ClientConfig, SettingsError> {
         let mut config = self.client_config()?;
         config

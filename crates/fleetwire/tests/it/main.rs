@@ -10,10 +10,14 @@
 mod apache;
 mod bad_input;
 mod command_line;
+mod decode;
 mod embedded;
 mod faults;
 mod gaps;
 mod logins;
 mod loss;
+mod mapping;
+mod protocols;
 mod subscribers;
 mod support;
+mod workers;

@@ -191,9 +191,14 @@ pub(crate) struct Decoder {
 impl Decoder {
     pub(crate) fn ready(kafka: &str, prefix: &str) -> Self {
         // Its own group: several tests use one Kafka.
+        Self::configured(kafka, prefix, &format!("[decoder]\ngroup = \"{prefix}-decoder\"\n"))
+    }
+
+    /// A ready decoder with this configuration.
+    pub(crate) fn configured(kafka: &str, prefix: &str, toml: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("decoder.toml");
-        std::fs::write(&config, format!("[decoder]\ngroup = \"{prefix}-decoder\"\n")).unwrap();
+        std::fs::write(&config, toml).unwrap();
         let mut command = service("decoder", kafka, prefix);
         command.arg("--config").arg(&config);
         let mut process = Process::start(command);
@@ -253,6 +258,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
 #[derive(Debug, Clone)]
 pub(crate) struct Publish<'a> {
     pub(crate) client_id: &'a str,
+    pub(crate) user: &'a str,
     pub(crate) password: &'a str,
     pub(crate) topic: &'a str,
     pub(crate) payload: &'a [u8],
@@ -262,7 +268,8 @@ pub(crate) struct Publish<'a> {
 impl<'a> Publish<'a> {
     /// What the sample device does.
     pub(crate) fn sample(payload: &'a [u8]) -> Self {
-        Self { client_id: DEVICE, password: PASSWORD, topic: "BCE/D", payload, version: "311" }
+        let (client_id, user) = (DEVICE, "bce_device");
+        Self { client_id, user, password: PASSWORD, topic: "BCE/D", payload, version: "311" }
     }
 
     pub(crate) fn to(&self, mqtt: SocketAddr) -> Output {
@@ -272,7 +279,7 @@ impl<'a> Publish<'a> {
         let port = mqtt.port().to_string();
         let ip = mqtt.ip().to_string();
         Command::new("mosquitto_pub")
-            .args(["-h", &ip, "-p", &port, "-i", self.client_id, "-u", "bce_device", "-P", self.password])
+            .args(["-h", &ip, "-p", &port, "-i", self.client_id, "-u", self.user, "-P", self.password])
             .args(["-q", "1", "-V", self.version, "-t", self.topic, "-f"])
             .arg(&file)
             .output()

@@ -1,19 +1,20 @@
-//! What happens to partitions: given, taken, lost, committed. The context that librdkafka calls back on the thread
-//! that polls.
+//! What happens to partitions: given, taken, lost, committed. All of it on the thread that polls.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, Statistics, TopicPartitionList};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
 
+use super::context::GroupContext;
+use super::run::RunError;
 use super::tracker::{InFlight, Partition, lock};
-use crate::client::{self, Connection};
+use super::transform::transaction::Transaction;
+use crate::client::Connection;
+use crate::error::consumer_code;
 use crate::metrics::ConsumerMetrics;
 
 /// What the answer to the last commit may take beyond the drain.
@@ -31,9 +32,11 @@ pub(super) struct Group {
     /// Commits that Kafka never acknowledged.
     pub(super) lost_commits: AtomicU64,
     pub(super) last_error: Mutex<Option<String>>,
-    partitions: Mutex<HashMap<(String, i32), Held>>,
+    pub(super) partitions: Mutex<HashMap<(String, i32), Held>>,
     closing: AtomicBool,
     drain_timeout: Duration,
+    /// Where offsets are committed with what was made of the records.
+    transaction: Option<Mutex<Transaction>>,
 }
 
 /// A partition of ours.
@@ -47,7 +50,11 @@ pub(super) struct Held {
 }
 
 impl Group {
-    pub(super) fn new(drain_timeout: Duration, metrics: ConsumerMetrics) -> Self {
+    pub(super) fn new(
+        drain_timeout: Duration,
+        metrics: ConsumerMetrics,
+        transaction: Option<Transaction>,
+    ) -> Self {
         Self {
             in_flight: Arc::default(),
             connection: Connection::default(),
@@ -58,7 +65,13 @@ impl Group {
             partitions: Mutex::default(),
             closing: AtomicBool::new(false),
             drain_timeout,
+            transaction: transaction.map(Mutex::new),
         }
+    }
+
+    /// The transactions of a consumer that has them. Never held while polling: callbacks need it.
+    pub(super) fn transaction(&self) -> Option<MutexGuard<'_, Transaction>> {
+        self.transaction.as_ref().map(lock)
     }
 
     pub(super) fn held(&self) -> Vec<Held> {
@@ -88,7 +101,33 @@ impl Group {
         *lock(&self.last_error) = Some(text);
     }
 
-    fn give(&self, list: &TopicPartitionList) {
+    /// An error while reading: librdkafka goes on by itself, unless it cannot.
+    pub(super) fn note(&self, error: &KafkaError) -> Result<(), RunError> {
+        if let KafkaError::MessageConsumptionFatal(code) = error {
+            return Err(RunError::Fatal(code.to_string()));
+        }
+        self.metrics.error(consumer_code(error));
+        tracing::warn!(%error, "reading from Kafka failed; librdkafka tries again");
+        self.note_error(error.to_string());
+        Ok(())
+    }
+
+    /// What was handed over of a partition of ours will be handed over again: it starts anew. `false` if it is not
+    /// ours any more.
+    pub(super) fn restart(&self, topic: &str, number: i32) -> bool {
+        let mut partitions = lock(&self.partitions);
+        let Some(held) = partitions.get_mut(&(topic.to_owned(), number)) else {
+            return false;
+        };
+        let anew = Arc::new(Partition::new(topic, number, Arc::clone(&self.in_flight)));
+        std::mem::replace(&mut held.partition, anew).give_up();
+        drop(partitions);
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        true
+    }
+
+    /// Partitions are ours from now on.
+    pub(super) fn give(&self, list: &TopicPartitionList) {
         for element in list.elements() {
             self.partition(element.topic(), element.partition());
         }
@@ -97,14 +136,21 @@ impl Group {
     }
 
     /// Waits for the work of partitions that go, commits their marks, and forgets them.
-    fn take(&self, consumer: &BaseConsumer<GroupContext>, list: &TopicPartitionList) {
+    pub(super) fn take(&self, consumer: &BaseConsumer<GroupContext>, list: &TopicPartitionList) {
         let going: Vec<Arc<Partition>> = {
             let mut partitions = lock(&self.partitions);
             let keys =
                 list.elements().into_iter().map(|element| (element.topic().to_owned(), element.partition()));
             keys.filter_map(|key| partitions.remove(&key)).map(|held| held.partition).collect()
         };
+        if self.transaction.is_some() {
+            // Their tokens end with the transaction, one way or the other.
+            going.iter().for_each(|partition| partition.give_up());
+        }
         if consumer.assignment_lost() {
+            if let Some(mut transaction) = self.transaction() {
+                transaction.expelled();
+            }
             // Another member may have them already: nothing to wait for, and a commit would be refused.
             tracing::warn!(partitions = going.len(), "partitions lost without a hand-over");
             self.metrics.lost.increment(1);
@@ -125,6 +171,11 @@ impl Group {
             return;
         }
         let deadline = Instant::now() + self.drain_timeout;
+        if let Some(mut transaction) = self.transaction() {
+            transaction.rebalanced(consumer);
+            transaction.hand_over(consumer, self, deadline);
+            return;
+        }
         if !self.in_flight.wait_until(deadline, || going.iter().all(|partition| partition.is_idle())) {
             tracing::warn!("partitions handed over with work unfinished; it will be repeated");
         }
@@ -206,62 +257,4 @@ fn covers(found: &TopicPartitionList, wanted: &TopicPartitionList) -> bool {
             .find_partition(wanted.topic(), wanted.partition())
             .is_some_and(|found| offset(found.offset()) >= offset(wanted.offset()))
     })
-}
-
-/// librdkafka's view of the group.
-#[derive(Debug)]
-pub(super) struct GroupContext(pub(super) Arc<Group>);
-
-impl ClientContext for GroupContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        client::log(level, facility, text);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        let (group, now) = (&self.0, Instant::now());
-        if let Some(rtt_us) = group.connection.observe(&statistics) {
-            group.metrics.broker_rtt_seconds.set(precise(rtt_us) / 1e6);
-        }
-        let in_flight = i64::try_from(group.in_flight.records()).unwrap_or(i64::MAX);
-        group.metrics.in_flight_records.set(precise(in_flight));
-        for ((topic, number), held) in lock(&group.partitions).iter_mut() {
-            let Some(seen) = statistics.topics.get(topic).and_then(|topic| topic.partitions.get(number))
-            else {
-                continue;
-            };
-            if held.partition.commit_is_missing(seen.committed_offset, now) {
-                group.lost_commits.fetch_add(1, Ordering::Relaxed);
-                group.metrics.commit_failures.increment(1);
-                tracing::warn!(topic, partition = number, "an offset commit was lost; it is sent again");
-            }
-            let next = held.partition.mark().unwrap_or(seen.committed_offset.max(seen.lo_offset));
-            if seen.hi_offset >= 0 && next >= 0 {
-                let lag = (seen.hi_offset - next).max(0);
-                held.lag = Some(lag);
-                held.partition.lag.set(precise(lag));
-            }
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.0.connection.set_down(reason);
-        }
-        self.0.note_error(format!("{error}: {reason}"));
-    }
-}
-
-impl ConsumerContext for GroupContext {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(list) => self.0.give(list),
-            Rebalance::Revoke(list) => self.0.take(consumer, list),
-            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed; librdkafka tries again"),
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a metric")]
-fn precise(number: i64) -> f64 {
-    number as f64
 }

@@ -68,7 +68,7 @@ impl Monitor {
         }
     }
 
-    /// Grows with each change of the assignment: while it stays the same, so does [`Self::assigned`].
+    /// Grows with each change of the assignment, and whenever records will be handed over again.
     pub fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use tokio_util::sync::CancellationToken;
 
-use super::group::{ANSWER, Group, GroupContext, commit_list};
+use super::context::GroupContext;
+use super::current::Current;
+use super::group::{ANSWER, Group, commit_list};
 use super::tracker::{Done, Partition};
 use super::{Consumer, ConsumerOptions};
-use crate::error::consumer_code;
 use crate::message::Message;
 
 /// How long a poll waits, and so how late a stop or a commit can be.
@@ -50,7 +49,7 @@ pub(super) fn run(
         match consumer.inner.poll(wait) {
             Some(Ok(message)) => reading.hand_over(message, &mut handler),
             Some(Err(error)) => {
-                if let Err(error) = reading.note(&error) {
+                if let Err(error) = reading.group.note(&error) {
                     break Err(error);
                 }
             }
@@ -69,8 +68,7 @@ struct Reading<'a> {
     next_commit: Instant,
     /// The assignment that was paused, if any.
     paused: Option<u64>,
-    /// The partition of the last record: most records follow one of the same.
-    current: Option<(u64, Arc<Partition>)>,
+    current: Current,
 }
 
 impl<'a> Reading<'a> {
@@ -81,7 +79,7 @@ impl<'a> Reading<'a> {
             options: &consumer.options,
             next_commit: Instant::now() + consumer.options.commit_interval,
             paused: None,
-            current: None,
+            current: Current::default(),
         }
     }
 
@@ -98,26 +96,11 @@ impl<'a> Reading<'a> {
 
     fn hand_over(&mut self, message: BorrowedMessage<'_>, handler: &mut impl FnMut(Message<'_>, Done)) {
         self.group.connection.set_up();
-        let partition = self.partition_of(&message);
+        let partition = self.current.of(self.group, &message);
         let message = Message::new(message);
         let done = partition.begin(message.offset(), message.size());
         self.group.metrics.records.increment(1);
         handler(message, done);
-    }
-
-    fn partition_of(&mut self, message: &BorrowedMessage<'_>) -> Arc<Partition> {
-        let generation = self.group.generation.load(Ordering::Acquire);
-        if let Some((seen, partition)) = &self.current {
-            let same = *seen == generation
-                && partition.number == message.partition()
-                && *partition.topic == *message.topic();
-            if same {
-                return Arc::clone(partition);
-            }
-        }
-        let partition = self.group.partition(message.topic(), message.partition());
-        self.current = Some((generation, Arc::clone(&partition)));
-        partition
     }
 
     fn full(&self) -> bool {
@@ -180,16 +163,6 @@ impl<'a> Reading<'a> {
                 tracing::warn!(%error, "offsets were not committed; a later commit tries again");
             }
         }
-    }
-
-    fn note(&self, error: &KafkaError) -> Result<(), RunError> {
-        if let KafkaError::MessageConsumptionFatal(code) = error {
-            return Err(RunError::Fatal(code.to_string()));
-        }
-        self.group.metrics.error(consumer_code(error));
-        tracing::warn!(%error, "reading from Kafka failed; librdkafka tries again");
-        self.group.note_error(error.to_string());
-        Ok(())
     }
 
     /// Waits for what is in flight, commits it, and makes sure that Kafka has it: within the drain timeout and two

@@ -1,0 +1,101 @@
+//! What a worker does with one raw record, whichever way its events reach Kafka.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fleetwire_kafka::{Message, Monitor, Record, SendError};
+use fleetwire_model::{TYPE_HEADER, Topic, Topics};
+use fleetwire_service::clock;
+
+use crate::interpret::{Interpreter, OutputKind, RawRecord};
+use crate::lag::Lag;
+use crate::metrics::DecoderMetrics;
+use crate::repeats::{Place, Repeats};
+
+/// Values of the type header.
+const POSITION: &str = "fleetwire.v1.PositionEvent";
+const DEVICE_EVENT: &str = "fleetwire.v1.DeviceEvent";
+const DEAD_LETTER: &str = "fleetwire.v1.DeadLetter";
+
+/// Full names of the topics that a decoder writes to.
+#[derive(Debug)]
+pub(crate) struct Names {
+    positions: String,
+    events: String,
+    dead_letters: String,
+}
+
+impl Names {
+    /// The names with their prefix.
+    pub(crate) fn new(topics: &Topics) -> Self {
+        Self {
+            positions: topics.name(Topic::Positions),
+            events: topics.name(Topic::DeviceEvents),
+            dead_letters: topics.name(Topic::DeadLetters),
+        }
+    }
+
+    /// The topic of an output, and the name of its message.
+    fn of(&self, kind: OutputKind) -> (&str, &'static str) {
+        match kind {
+            OutputKind::Position => (&self.positions, POSITION),
+            OutputKind::Event => (&self.events, DEVICE_EVENT),
+            OutputKind::DeadLetter => (&self.dead_letters, DEAD_LETTER),
+        }
+    }
+}
+
+/// Interprets raw records and says what is to be produced.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) interpreter: Interpreter,
+    pub(crate) names: Names,
+    pub(crate) repeats: Repeats,
+    pub(crate) monitor: Monitor,
+    pub(crate) metrics: Arc<DecoderMetrics>,
+    pub(crate) lag: Arc<Lag>,
+}
+
+/// Takes the events of one raw record.
+pub(crate) trait Sink {
+    /// What follows was received then, Unix milliseconds; 0 if unknown.
+    fn begin(&mut self, received_ms: i64);
+
+    /// One event, in order.
+    fn send(&mut self, record: Record<'_>) -> Result<(), SendError>;
+}
+
+impl Worker {
+    /// Interprets a raw record, and sends what it became but for repeats.
+    pub(crate) fn work(&mut self, message: &Message<'_>, sink: &mut impl Sink) -> Result<(), SendError> {
+        let started = Instant::now();
+        let record = RawRecord {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().unwrap_or_default(),
+            value: message.payload().unwrap_or_default(),
+        };
+        let result = self.interpreter.interpret(record, clock::unix_ms());
+        self.metrics.interpreted(&result, started.elapsed());
+        self.lag.at(result.received_ms);
+        self.repeats.reads(self.monitor.generation());
+        sink.begin(result.received_ms);
+        let place = Place { partition: message.partition(), offset: message.offset() };
+        for output in result.outputs() {
+            if output.dedup_key.is_some_and(|key| self.repeats.is_repeat(key, place)) {
+                self.metrics.repeat_dropped();
+                continue;
+            }
+            let (topic, kind) = self.names.of(output.kind);
+            sink.send(Record {
+                topic,
+                key: Some(output.key),
+                payload: Some(output.value),
+                timestamp_ms: None,
+                headers: &[(TYPE_HEADER, kind.as_bytes())],
+            })?;
+        }
+        Ok(())
+    }
+}

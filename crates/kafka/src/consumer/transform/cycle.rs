@@ -1,0 +1,148 @@
+//! The loop of a transformer: poll, transform, and end the transaction when it is due.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::Message as _;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::message::BorrowedMessage;
+use tokio_util::sync::CancellationToken;
+
+use super::transaction::Transaction;
+use super::{Transform, TransformError};
+use crate::consumer::context::GroupContext;
+use crate::consumer::current::Current;
+use crate::consumer::group::{ANSWER, Group};
+use crate::consumer::{Consumer, ConsumerOptions};
+use crate::error::SendError;
+use crate::message::Message;
+
+/// How long a poll waits, and so how late a stop can be.
+const POLL: Duration = Duration::from_millis(100);
+/// How long Kafka is waited for before the stop is looked at.
+const SLICE: Duration = Duration::from_secs(1);
+
+pub(super) fn run(
+    consumer: &Consumer,
+    stop: &CancellationToken,
+    transform: &mut impl Transform,
+) -> Result<(), TransformError> {
+    let mut cycle = Cycle {
+        inner: &consumer.inner,
+        group: &consumer.group,
+        options: &consumer.options,
+        stop,
+        current: Current::default(),
+    };
+    let outcome = loop {
+        if stop.is_cancelled() {
+            break Ok(());
+        }
+        let turn = cycle.turn(transform);
+        cycle.tell(transform);
+        if let Err(error) = turn {
+            break Err(error);
+        }
+    };
+    cycle.finish(&outcome);
+    cycle.tell(transform);
+    outcome
+}
+
+struct Cycle<'a> {
+    inner: &'a BaseConsumer<GroupContext>,
+    group: &'a Group,
+    options: &'a ConsumerOptions,
+    stop: &'a CancellationToken,
+    current: Current,
+}
+
+impl Cycle<'_> {
+    fn turn(&mut self, transform: &mut impl Transform) -> Result<(), TransformError> {
+        let (interval, in_flight) = (self.options.commit_interval, &self.group.in_flight);
+        let full = in_flight.records() >= self.options.max_in_flight_records
+            || in_flight.bytes() >= self.options.max_in_flight_bytes;
+        let wait = self.with(|transaction| {
+            transaction.check()?;
+            if !transaction.is_due(interval, full) {
+                return Ok(Some(transaction.patience(interval, POLL)));
+            }
+            // Nothing is read before it is done: what came would belong to no transaction.
+            let settled = transaction.settle(self.inner, self.group, Instant::now() + SLICE)?;
+            Ok(settled.then_some(Duration::ZERO))
+        })?;
+        let Some(wait) = wait else {
+            self.group.connection.set_down("a transaction waits for Kafka");
+            return Ok(());
+        };
+        match self.inner.poll(wait) {
+            Some(Ok(message)) => self.take(message, transform),
+            Some(Err(error)) => Ok(self.group.note(&error)?),
+            None => Ok(()),
+        }
+    }
+
+    fn take(
+        &mut self,
+        message: BorrowedMessage<'_>,
+        transform: &mut impl Transform,
+    ) -> Result<(), TransformError> {
+        self.group.connection.set_up();
+        self.group.metrics.records.increment(1);
+        let partition = self.current.of(self.group, &message);
+        let (offset, message) = (message.offset(), Message::new(message));
+        let done = partition.begin(offset, message.size());
+        self.with(|transaction| {
+            let outputs = transaction.take(&partition, offset, done, self.stop)?;
+            match transform.record(&message, &outputs) {
+                Ok(()) => {}
+                Err(error @ (SendError::TooLarge | SendError::UnknownTopic)) => {
+                    return Err(TransformError::Output(error));
+                }
+                // What it means, ending the transaction will tell.
+                Err(error) => transaction.doom(&error.to_string()),
+            }
+            Ok(())
+        })
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Transaction) -> Result<T, TransformError>,
+    ) -> Result<T, TransformError> {
+        match self.group.transaction() {
+            Some(mut transaction) => work(&mut transaction),
+            None => Err(TransformError::Fatal("a transformer without transactions".to_owned())),
+        }
+    }
+
+    fn tell(&self, transform: &mut impl Transform) {
+        let settled = self.group.transaction().and_then(|mut transaction| transaction.take_settled());
+        if let Some(how) = settled {
+            transform.settled(how);
+        }
+    }
+
+    /// Commits what is open, if all is well; undoes it otherwise. Either ends in time: what has not become visible by
+    /// then never will, and is read again by whoever comes next.
+    fn finish(&self, outcome: &Result<(), TransformError>) {
+        let limit = if outcome.is_ok() { self.options.drain_timeout } else { ANSWER };
+        let Some(mut transaction) = self.group.transaction() else {
+            return;
+        };
+        if outcome.is_err() {
+            transaction.doom("the process ends");
+        }
+        if !transaction.is_unmade() {
+            match transaction.settle(self.inner, self.group, Instant::now() + limit) {
+                Ok(true) => {}
+                Ok(false) => tracing::warn!("stopped with a transaction unfinished; Kafka undoes it"),
+                Err(error) => tracing::warn!(%error, "stopped with a transaction unfinished"),
+            }
+        }
+        self.group.close();
+        for held in self.group.held() {
+            held.partition.give_up();
+        }
+        transaction.end();
+    }
+}
