@@ -18,6 +18,7 @@ use fleetwire_service::exit::Exit;
 
 use crate::banner::{self, Running};
 use crate::config::{self, RunConfig, ServiceFlags, set};
+use crate::gaps;
 use crate::process::{self, Usage};
 use crate::runfile::{self, DataDir, RunFile};
 use crate::service::{Parts, logins, start_process};
@@ -60,6 +61,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         let hint = "name an Apache Kafka with --kafka, or leave exactly_once off";
         return Err(Usage(format!("decoder.exactly_once is not possible: {why}; {hint}")).into());
     }
+    gaps::check(&config.gaps)?;
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
@@ -80,6 +82,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         let registry = parts.registry(catalogue);
         let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.add_decoder(&config.decoder, &registry)?;
+        if config.gaps.enabled {
+            parts.add_gaps(&config.gaps)?;
+        }
         let admin_address = admin.address()?;
         parts.add_last(registry, admin);
         log.add_to(&mut parts);
