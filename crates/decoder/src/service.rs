@@ -57,7 +57,8 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
     let way = Way::open(settings, &needs, &metrics, &broken, &stop)?;
     let Dependencies { topics, devices, catalogue, mut caught_up, health, version, .. } = needs;
     let worker = Worker {
-        interpreter: Interpreter::new(devices, catalogue, settings.clock, version),
+        interpreter: Interpreter::new(devices, catalogue, settings.clock, version)
+            .with_foreign(settings.identity_mismatch),
         names: Names::new(&topics),
         repeats: Repeats::new(settings.repeats.window),
         monitor: way.monitor(),
