@@ -36,7 +36,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             config::check_decoder(&config.decoder)?;
-            config::catalogue(&config.models, &config.decoder.codecs())?;
+            config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -44,7 +44,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
-            config::catalogue(&config.models, &CodecSettings::default())?;
+            config::catalogue(&config.models, &CodecSettings::default(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -53,7 +53,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let config: DecoderConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             config::check_decoder(&config.decoder)?;
-            config::catalogue(&config.models, &config.decoder.codecs())?;
+            config::catalogue(&config.models, &config.decoder.codecs(), file)?;
         }
     }
     println!("{} is fine", Path::display(&args.file));

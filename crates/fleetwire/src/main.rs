@@ -3,8 +3,10 @@
 mod banner;
 mod check_config;
 mod config;
+mod decode;
 mod device;
 mod json;
+mod mapping;
 mod process;
 mod run;
 mod runfile;
@@ -52,10 +54,14 @@ enum Command {
     Decoder(service::DecoderArgs),
     /// Drive a pipeline with simulated devices
     Simulate(simulate::SimulateArgs),
+    /// Take one payload apart: every record and item with its place and meaning
+    Decode(decode::DecodeArgs),
     /// Show what flows, live
     Watch(watch::WatchArgs),
     /// Activate devices, and list them
     Device(device::DeviceArgs),
+    /// Write a mapping for JSON payloads, and test it on samples
+    Mapping(mapping::MappingArgs),
     /// Create the Kafka topics, or check them
     Topics(topics::TopicsArgs),
     /// Check a configuration file without starting anything
@@ -73,8 +79,10 @@ fn main() -> ExitCode {
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::Device(args) => device::device(&args),
+        Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),
         Command::CheckConfig(args) => check_config::check(&args),
         Command::Completions { shell } => {

@@ -10,10 +10,13 @@
 mod apache;
 mod bad_input;
 mod command_line;
+mod decode;
 mod embedded;
 mod faults;
 mod logins;
 mod loss;
+mod mapping;
+mod protocols;
 mod subscribers;
 mod support;
 mod workers;
