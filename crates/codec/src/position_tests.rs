@@ -10,6 +10,7 @@ use prost::Message as _;
 use super::*;
 
 /// A position in which every field is told, and its message.
+#[expect(clippy::too_many_lines, reason = "a list of fields")]
 fn full() -> (Position, PositionEvent) {
     let fix = Fix {
         r#type: FixType::Fix3d.into(),

@@ -13,7 +13,7 @@ use fleetwire_model::pb::Quality;
 use fleetwire_registry::{Catalogue, Device, Devices, Model};
 
 use crate::config::ClockSettings;
-use crate::envelope::{Build, Letter, Own, Shared};
+use crate::envelope::{Build, Letter, Origin, Own, Shared};
 use crate::faults::{Fault, Faults};
 use crate::raw::RawView;
 
@@ -183,9 +183,11 @@ impl Interpreter {
                     topic: raw.topic,
                     received_ms: raw.received_ms.unwrap_or(0),
                 };
-                match codec.decode(input, &mut self.decoded) {
-                    Err(err) => faults.add(Fault::new(err.code(), err.to_string(), err.byte_offset())),
-                    Ok(()) => self.records(&sender, said.protocol, raw, record, build, &mut faults),
+                let origin = Origin { raw: *raw, record: *record, protocol: said.protocol, build };
+                if let Err(err) = codec.decode(input, &mut self.decoded) {
+                    faults.add(Fault::new(err.code(), err.to_string(), err.byte_offset()));
+                } else {
+                    self.records(&sender, &origin, &mut faults);
                 }
             }
         }
@@ -215,15 +217,8 @@ impl Interpreter {
     }
 
     /// Makes the records of a payload outputs; what is not usable is a fault.
-    fn records(
-        &mut self,
-        sender: &Sender<'_>,
-        protocol: &'static str,
-        raw: &RawView<'_>,
-        record: &RawRecord<'_>,
-        build: Build,
-        faults: &mut Faults,
-    ) {
+    fn records(&mut self, sender: &Sender<'_>, origin: &Origin<'_>, faults: &mut Faults) {
+        let Origin { raw, record, protocol, .. } = origin;
         for err in &self.decoded.rejected {
             faults.add(Fault::new(err.code(), err.to_string(), err.byte_offset()));
         }
@@ -255,7 +250,7 @@ impl Interpreter {
                 quality: self.clock.suspicion(part.device_time_ms, received_ms),
                 body: self.decoded.body(part),
             };
-            self.output.event(&own, protocol, raw, record, build);
+            self.output.event(&own, origin);
         }
     }
 
@@ -319,17 +314,10 @@ impl OutputBuffer {
         self.shared.clear();
     }
 
-    fn event(
-        &mut self,
-        own: &Own<'_>,
-        protocol: &str,
-        raw: &RawView<'_>,
-        record: &RawRecord<'_>,
-        build: Build,
-    ) {
+    fn event(&mut self, own: &Own<'_>, origin: &Origin<'_>) {
         let key = self.key(own.device.as_str().as_bytes());
         let start = self.bytes.len();
-        self.shared.write(&mut self.bytes, own, protocol, raw, record, build);
+        self.shared.write(&mut self.bytes, own, origin);
         let kind = match own.kind {
             Kind::Position => OutputKind::Position,
             Kind::Event => OutputKind::Event,

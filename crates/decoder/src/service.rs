@@ -63,6 +63,7 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
         monitor: way.monitor(),
         metrics: Arc::clone(&metrics),
         lag: Arc::clone(&lag),
+        taken: 0,
     };
     let condition = health.condition("kafka_consumer");
     let watch = Watch { monitor: way.monitor(), condition, metrics, lag };

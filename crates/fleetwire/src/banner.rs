@@ -24,6 +24,7 @@ In production, on Apache Kafka:
   fleetwire topics apply --kafka kafka:9092
   fleetwire frontend --config frontend.toml
   fleetwire decoder --config decoder.toml
+  fleetwire gaps --config gaps.toml      if you want to know which device lost what
 
 Exit codes: 0 done, 1 failed, 2 wrong command line or configuration,
 3 stopped with work left when the grace period ended, 130 aborted by a second signal.";

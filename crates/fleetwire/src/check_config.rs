@@ -10,7 +10,8 @@ use fleetwire_registry::{CodecSettings, account};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
 
-use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, Process, RunConfig};
+use crate::config::{self, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process, RunConfig};
+use crate::gaps;
 
 /// Checks form, keys, values, account rules, listeners and Kafka properties; contacts nobody.
 #[derive(Debug, Args)]
@@ -26,6 +27,7 @@ enum Service {
     Run,
     Frontend,
     Decoder,
+    Gaps,
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
@@ -40,6 +42,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
+            gaps::check(&config.gaps)?;
         }
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
@@ -54,6 +57,11 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             common(&config.process, &config.kafka)?;
             config::check_decoder(&config.decoder)?;
             config::catalogue(&config.models, &config.decoder.codecs(), file)?;
+        }
+        Service::Gaps => {
+            let config: GapsConfig = config::load(file)?;
+            common(&config.process, &config.kafka)?;
+            gaps::check(&config.gaps)?;
         }
     }
     println!("{} is fine", Path::display(&args.file));

@@ -12,6 +12,7 @@ use clap::Args;
 use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::auth::subscriber::SubscriberSettings;
+use fleetwire_gaps::GapsSettings;
 use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
@@ -169,6 +170,15 @@ pub(crate) struct DecoderConfig {
     pub(crate) models: BTreeMap<String, ModelSettings>,
 }
 
+/// Configuration of `fleetwire gaps`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GapsConfig {
+    pub(crate) process: Process,
+    pub(crate) kafka: Kafka,
+    pub(crate) gaps: GapsSettings,
+}
+
 /// Configuration of `fleetwire run`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -179,6 +189,7 @@ pub(crate) struct RunConfig {
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
     pub(crate) decoder: DecoderSettings,
+    pub(crate) gaps: GapsSettings,
     pub(crate) models: BTreeMap<String, ModelSettings>,
 }
 
@@ -279,6 +290,9 @@ mod tests {
         }
         for text in [sample("decoder"), uncommented(&sample("decoder"))] {
             settings::parse::<DecoderConfig>(&text).unwrap();
+        }
+        for text in [sample("gaps"), uncommented(&sample("gaps"))] {
+            settings::parse::<GapsConfig>(&text).unwrap();
         }
         for text in [sample("run"), uncommented(&sample("run"))] {
             settings::parse::<RunConfig>(&text).unwrap();

@@ -5,6 +5,7 @@ mod check_config;
 mod config;
 mod decode;
 mod device;
+mod gaps;
 mod json;
 mod mapping;
 mod process;
@@ -52,6 +53,8 @@ enum Command {
     Frontend(service::FrontendArgs),
     /// Run a decoder worker: raw publishes into positions
     Decoder(service::DecoderArgs),
+    /// Keep the gap ledger: which device lost what; and show it
+    Gaps(gaps::GapsArgs),
     /// Drive a pipeline with simulated devices
     Simulate(simulate::SimulateArgs),
     /// Take one payload apart: every record and item with its place and meaning
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
+        Command::Gaps(args) => gaps::gaps(&args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),

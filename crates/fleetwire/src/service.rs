@@ -10,6 +10,7 @@ use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::auth::subscriber::{SubscriberSettings, Subscribers};
 use fleetwire_frontend::ingest::Origin;
 use fleetwire_frontend::{FrontendSettings, transports};
+use fleetwire_gaps::GapsSettings;
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
 use fleetwire_registry::account::{AccountSettings, WellKnown};
@@ -183,16 +184,32 @@ impl Parts {
         fleetwire_decoder::start(settings, needs, &mut self.stages)
     }
 
+    /// Adds a gap ledger; its settings are checked.
+    pub(crate) fn add_gaps(&mut self, settings: &GapsSettings) -> Result<()> {
+        let needs = fleetwire_gaps::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            health: self.health.clone(),
+            grace: self.grace,
+        };
+        fleetwire_gaps::start(settings, needs, &mut self.stages)
+    }
+
     /// Adds what stops last.
     pub(crate) fn add_last(&mut self, registry: Registry, admin: Admin) {
         let stop = self.stages.open("registry");
         self.stages.spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
+        self.add_admin(admin);
+    }
+
+    /// Adds the admin HTTP, after everything else.
+    pub(crate) fn add_admin(&mut self, admin: Admin) {
         let stop = self.stages.open("admin");
         self.stages.spawn("admin HTTP", admin.run(stop));
     }
 
     /// Adds the check of the topics, where it is wanted.
-    fn add_topic_check(&mut self, settings: &Kafka) {
+    pub(crate) fn add_topic_check(&mut self, settings: &Kafka) {
         if settings.check_topics {
             let stop = self.stages.open("topic check");
             let condition = self.health.condition("topics");

@@ -27,7 +27,7 @@ use context::GroupContext;
 use group::Group;
 use transform::transaction::Transaction;
 
-pub use monitor::{Health, Monitor, PartitionLag};
+pub use monitor::{Assigned, Health, Monitor, PartitionLag};
 pub use run::RunError;
 pub use tracker::Done;
 pub use transform::{Outputs, Settled, Transform, TransformError, Transformer, TransformerOptions};

@@ -10,6 +10,7 @@ mod embedded;
 mod error;
 mod message;
 mod metrics;
+mod partitioner;
 mod producer;
 mod reader;
 mod settings;
@@ -17,12 +18,13 @@ mod topics;
 mod wait;
 
 pub use consumer::{
-    Consumer, ConsumerOptions, Done, Health, Monitor, Outputs, PartitionLag, RunError, Settled, Start,
-    Transform, TransformError, Transformer, TransformerOptions,
+    Assigned, Consumer, ConsumerOptions, Done, Health, Monitor, Outputs, PartitionLag, RunError, Settled,
+    Start, Transform, TransformError, Transformer, TransformerOptions,
 };
 pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};
 pub use message::Message;
+pub use partitioner::partition_of;
 pub use producer::{Delivered, Delivery, Producer, Record};
 pub use reader::{Event, MissingTopic, Reader, ReaderError, ReaderOptions};
 pub use settings::{ClientSettings, Compression, ProducerSettings, SettingsError};

@@ -1,6 +1,8 @@
 //! A reader without a group: all partitions of a topic, from its beginning or its end, and word when it has caught
 //! up with what was there at the start. For what a process keeps in memory, and for looking.
 
+mod partition;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;

@@ -18,6 +18,10 @@ pub enum Topic {
     DeadLetters,
     /// The device registry ([`Device`](crate::pb::Device)).
     Devices,
+    /// Missing stretches of devices, each change of one ([`Gap`](crate::pb::Gap)).
+    Gaps,
+    /// What the gap ledger remembers ([`DeviceLedger`](crate::pb::DeviceLedger)).
+    GapState,
 }
 
 /// Kafka header of every record that fleetwire produces: the full name of the value's protobuf message, so that
@@ -46,8 +50,16 @@ pub struct TopicSpec {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 6] =
-        [Self::Raw, Self::Held, Self::Positions, Self::DeviceEvents, Self::DeadLetters, Self::Devices];
+    pub const ALL: [Self; 8] = [
+        Self::Raw,
+        Self::Held,
+        Self::Positions,
+        Self::DeviceEvents,
+        Self::DeadLetters,
+        Self::Devices,
+        Self::Gaps,
+        Self::GapState,
+    ];
 
     /// The name without the prefix, for example "raw.v1".
     pub const fn suffix(self) -> &'static str {
@@ -58,6 +70,8 @@ impl Topic {
             Self::DeviceEvents => "device-events.v1",
             Self::DeadLetters => "dead-letters.v1",
             Self::Devices => "devices.v1",
+            Self::Gaps => "gaps.v1",
+            Self::GapState => "gap-state.v1",
         }
     }
 
@@ -70,7 +84,9 @@ impl Topic {
             }
             Self::Held => (24, Cleanup::Delete(DAY.saturating_mul(7)), Some(256 * 1024 * 1024)),
             Self::DeadLetters => (6, Cleanup::Delete(DAY.saturating_mul(30)), None),
-            Self::Devices => (24, Cleanup::Compact, None),
+            Self::Gaps => (24, Cleanup::Delete(DAY.saturating_mul(30)), None),
+            // As many partitions as the positions: one worker has both halves of a device.
+            Self::Devices | Self::GapState => (24, Cleanup::Compact, None),
         };
         TopicSpec { partitions, cleanup, max_partition_bytes }
     }

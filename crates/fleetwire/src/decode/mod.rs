@@ -7,9 +7,11 @@ mod table;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use fleetwire_codec::mapping::Mapping;
 use fleetwire_codec::{Codec, Decoded, Input, Protocol};
 use fleetwire_decoder::DecoderSettings;
 use fleetwire_registry::{Catalogue, ModelSettings};
@@ -18,21 +20,22 @@ use fleetwire_service::exit::Exit;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::config;
 use crate::process::Usage;
+use crate::{config, mapping};
 use payload::Form;
 use report::Report;
 
 /// Shown below the help.
 const EXAMPLES: &str = "\
 Examples:
-  echo 02.08.00.4f.. | fleetwire decode --protocol iotm -      a payload as hexadecimal digits
+  echo '02 08 00 4f ..' | fleetwire decode --protocol iotm -
   fleetwire decode --model xirgo-lx41 --config decoder.toml capture.bin
   mosquitto_sub -t 'BCE/#' -C 1 -F %x | fleetwire decode --protocol iotm -
   fleetwire decode --protocol ngp --topic ngp/tracker-07 message.json
 
-Digits may have spaces, colons, commas, dots or dashes between them, and 0x before them. The exit code is 0 if
-the payload was decoded, 1 if it or a record of it was not, 2 for a wrong command line or file.";
+Digits may have spaces, colons, commas, dots or dashes between them, and 0x before them.
+
+Exit codes: 0 decoded, 1 the payload or a record of it was not, 2 wrong command line or file.";
 
 /// Takes one payload apart: every record and item with its place and meaning, and the events that come of it.
 ///
@@ -48,6 +51,9 @@ pub(crate) struct DecodeArgs {
     /// Protocol: iotm, ngp, dt7, globalmatix or json; read as [decoder] of --config says, or by its defaults
     #[arg(long, value_name = "PROTOCOL")]
     protocol: Option<Protocol>,
+    /// Mapping of --protocol json or globalmatix, a TOML file; globalmatix has one built in, which is a guess
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    mapping: Option<PathBuf>,
     /// MQTT topic that it came on, where that says which device it is of
     #[arg(long, value_name = "TOPIC", default_value = "", hide_default_value = true)]
     topic: String,
@@ -94,6 +100,7 @@ pub(crate) fn decode(args: &DecodeArgs) -> Result<Exit> {
         payload: &bytes,
         form,
         protocol: codec.protocol(),
+        is_guess: codec.is_guess(),
         model: args.model.as_deref().unwrap_or_default(),
         received_ms: received,
         explanation: codec.explain(input),
@@ -107,28 +114,38 @@ pub(crate) fn decode(args: &DecodeArgs) -> Result<Exit> {
 
 impl DecodeArgs {
     /// How the payload is read.
-    fn codec(&self) -> Result<&'static Codec> {
-        let Reading { decoder, mut models } = config::load(self.config.as_deref())?;
-        let id = match (&self.model, self.protocol) {
-            (Some(model), _) => model.clone(),
-            // A model of the protocol that has nothing of its own.
-            (None, Some(protocol)) => {
-                let id = format!("any-{protocol}");
-                let any = ModelSettings {
-                    account: "any".to_owned(),
-                    protocol: Some(protocol),
-                    ..ModelSettings::default()
-                };
-                models.insert(id.clone(), any);
-                id
+    fn codec(&self) -> Result<Codec> {
+        let Reading { decoder, models } = config::load(self.config.as_deref())?;
+        let defaults = decoder.codecs();
+        if let Some(id) = &self.model {
+            let catalogue: Catalogue = config::catalogue(&models, &defaults, self.config.as_deref())?;
+            let model = catalogue.get(id).ok_or_else(|| {
+                let known: Vec<_> = catalogue.all().iter().map(|model| model.id).collect();
+                Usage(format!("no model is called `{id}`; known are {}", known.join(", ")))
+            })?;
+            return Ok(model.codec.clone());
+        }
+        let mapping = self.mapping.as_deref().map(mapping::load).transpose()?;
+        Ok(match (self.protocol, mapping) {
+            (Some(Protocol::Json), Some(mapping)) => Codec::Json(Arc::new(mapping)),
+            (Some(Protocol::GlobalMatix), Some(mapping)) => Codec::GlobalMatix(Arc::new(mapping)),
+            (_, Some(_)) => return usage("--mapping goes with --protocol json or globalmatix"),
+            (Some(Protocol::GlobalMatix), None) => {
+                Codec::GlobalMatix(Arc::new(Mapping::globalmatix().context("the built-in mapping")?))
             }
-            (None, None) => return Err(Usage("--model or --protocol says how to read it".to_owned()).into()),
-        };
-        let catalogue: Catalogue = config::catalogue(&models, &decoder.codecs(), self.config.as_deref())?;
-        let model = catalogue.get(&id).ok_or_else(|| {
-            let known: Vec<_> = catalogue.all().iter().map(|model| model.id).collect();
-            Usage(format!("no model is called `{id}`; known are {}", known.join(", ")))
-        })?;
-        Ok(&model.codec)
+            (Some(Protocol::Json), None) => {
+                return usage(
+                    "--protocol json needs --mapping FILE; `fleetwire mapping show` prints one to start from",
+                );
+            }
+            (Some(Protocol::Iotm), None) => Codec::Iotm(defaults.iotm),
+            (Some(Protocol::Ngp), None) => Codec::Ngp(defaults.ngp),
+            (Some(Protocol::Dt7), None) => Codec::Dt7(defaults.dt7),
+            (None, None) => return usage("--model or --protocol says how to read it"),
+        })
     }
+}
+
+fn usage<T>(text: &str) -> Result<T> {
+    Err(Usage(text.to_owned()).into())
 }

@@ -19,6 +19,8 @@ pub(crate) struct Report<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) form: Form,
     pub(crate) protocol: Protocol,
+    /// Whether nobody compared the mapping with real payloads.
+    pub(crate) is_guess: bool,
     /// Empty if only the protocol was named.
     pub(crate) model: &'a str,
     /// Unix milliseconds, if it was said.
@@ -33,7 +35,8 @@ impl Report<'_> {
     pub(crate) fn text(&self) -> Result<String> {
         let model = if self.model.is_empty() { String::new() } else { format!(", model {}", self.model) };
         let (bytes, form) = (self.payload.len(), self.form.name());
-        let mut out = format!("{bytes} bytes from {form}, read as {}{model}\n", self.protocol);
+        let guess = if self.is_guess { " by a mapping that is a guess" } else { "" };
+        let mut out = format!("{bytes} bytes from {form}, read as {}{model}{guess}\n", self.protocol);
         let is_text = self.is_text();
         if !self.explanation.parts.is_empty() {
             let parts = table::parts(&self.explanation, self.payload, is_text);
@@ -88,6 +91,7 @@ impl Report<'_> {
         });
         let report = json!({
             "protocol": self.protocol.name(),
+            "is_guess": self.is_guess,
             "model": (!self.model.is_empty()).then_some(self.model),
             "form": self.form.name(),
             "bytes": self.payload.len(),

@@ -3,7 +3,7 @@
 mod report;
 mod samples;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
@@ -92,12 +92,17 @@ fn show(text: &str) {
     print!("{text}");
 }
 
+/// The mapping of a file.
+pub(crate) fn load(path: &Path) -> Result<Mapping> {
+    let file = path.display();
+    let text = samples::read(path)?;
+    let text = String::from_utf8(text).map_err(|_| Usage(format!("{file} is no text")))?;
+    Ok(Mapping::from_toml(&text).map_err(|error| Usage(format!("mapping {file}: {error}")))?)
+}
+
 impl TestArgs {
     fn run(&self) -> Result<Exit> {
-        let file = self.mapping.display();
-        let text = samples::read(&self.mapping)?;
-        let text = String::from_utf8(text).map_err(|_| Usage(format!("{file} is no text")))?;
-        let mapping = Mapping::from_toml(&text).map_err(|error| Usage(format!("mapping {file}: {error}")))?;
+        let mapping = load(&self.mapping)?;
         let writer = Json::new().context("the contract cannot be read")?;
         let mut summary = Summary::new(&mapping);
         for path in &self.samples {

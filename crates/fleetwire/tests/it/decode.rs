@@ -131,6 +131,21 @@ fn a_wrong_command_says_what_is_right() {
 }
 
 #[test]
+fn a_mapping_says_how_json_is_read() {
+    let message = br#"{"id":"van-2","t":1700000000,"lat":54.7,"lon":25.3}"#;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("van.toml");
+    let text = "[device]\nat = '/id'\nkind = 'id'\n[time]\nat = '/t'\n[fix]\nlatitude = '/lat'\nlongitude = '/lon'\n";
+    std::fs::write(&file, text).unwrap();
+    let told = report(&["--protocol", "json", "--mapping", file.to_str().unwrap()], message);
+    assert_eq!(told["events"][0]["event"]["fix"]["latitude"], 54.7, "{told}");
+    fails(&decode(&["--protocol", "json"], message), 2, "--mapping FILE");
+    fails(&decode(&["--protocol", "iotm", "--mapping", file.to_str().unwrap()], message), 2, "goes with");
+    let shown = decode(&["--protocol", "globalmatix"], br#"{"imei":"867035046242895","time":1700000000}"#);
+    assert!(stdout(&shown).contains("read as globalmatix by a mapping that is a guess"));
+}
+
+#[test]
 fn forced_forms_are_not_looked_at() {
     let told = report(&["--protocol", "iotm", "--binary"], VECTOR.as_bytes());
     assert_eq!((&told["form"], &told["errors"][0]["code"]), (&"binary".into(), &"version".into()));

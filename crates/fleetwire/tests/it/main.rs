@@ -13,6 +13,7 @@ mod command_line;
 mod decode;
 mod embedded;
 mod faults;
+mod gaps;
 mod logins;
 mod loss;
 mod mapping;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use fleetwire_model::Topic;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -88,7 +89,7 @@ impl Process {
     }
 
     /// The value of a field of a JSON log line with this message.
-    fn logged(&mut self, message: &str, field: &str) -> String {
+    pub(crate) fn logged(&mut self, message: &str, field: &str) -> String {
         until(&format!("log line `{message}`"), || {
             self.assert_running();
             let lines = self.log.lock().unwrap();
@@ -153,7 +154,7 @@ pub(crate) struct Frontend {
 }
 
 /// Arguments of a service on free ports, with logs that a test can read.
-fn service(name: &'static str, kafka: &str, prefix: &str) -> Command {
+pub(crate) fn service(name: &str, kafka: &str, prefix: &str) -> Command {
     let mut command = fleetwire(&[name, "--kafka", kafka, "--topic-prefix", prefix]);
     command.args(["--admin", "127.0.0.1:0", "--log-format", "json", "--log", "info"]);
     command
@@ -212,12 +213,10 @@ pub(crate) fn topics(kafka: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let prefix = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let partitions =
-        ["raw.v1", "held.v1", "positions.v1", "device-events.v1", "devices.v1", "dead-letters.v1"];
-    let partitions = partitions.map(|topic| format!("--partitions={topic}=4"));
+    let partitions = Topic::ALL.map(|topic| format!("--partitions={}=4", topic.suffix()));
     let mut command = fleetwire(&["topics", "apply", "--kafka", kafka, "--topic-prefix", &prefix]);
     let printed = stdout(&command.args(partitions).output().unwrap());
-    assert_eq!(printed.matches("created").count(), 6, "{printed}");
+    assert_eq!(printed.matches("created").count(), Topic::ALL.len(), "{printed}");
     prefix
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Held {
     pub(super) partition: Arc<Partition>,
     /// Records behind the end, as far as is known.
     pub(super) lag: Option<i64>,
+    /// The generation in which it was given to us.
+    pub(super) since: u64,
 }
 
 impl Group {
@@ -85,6 +87,7 @@ impl Group {
         let held = partitions.entry((topic.to_owned(), number)).or_insert_with(|| Held {
             partition: Arc::new(Partition::new(topic, number, Arc::clone(&self.in_flight))),
             lag: None,
+            since: self.generation.load(Ordering::Acquire),
         });
         Arc::clone(&held.partition)
     }
@@ -142,7 +145,9 @@ impl Group {
         };
         if self.transaction.is_some() {
             // Their tokens end with the transaction, one way or the other.
-            going.iter().for_each(|partition| partition.give_up());
+            for partition in &going {
+                partition.give_up();
+            }
         }
         if consumer.assignment_lost() {
             if let Some(mut transaction) = self.transaction() {

@@ -36,6 +36,15 @@ pub struct PartitionLag {
     pub lag: i64,
 }
 
+/// One assignment of one partition; a later assignment of the same partition has another `since`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    /// Number of the partition.
+    pub partition: i32,
+    /// Grows from one assignment to the next.
+    pub since: u64,
+}
+
 /// Sees a [`Consumer`](super::Consumer) from any thread, while it runs and after.
 #[derive(Debug, Clone)]
 pub struct Monitor(Arc<Group>);
@@ -62,6 +71,13 @@ impl Monitor {
     /// Grows with each change of the assignment, and whenever records will be handed over again.
     pub fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
+    }
+
+    /// The partitions of a topic that this member has.
+    pub fn assigned(&self, topic: &str) -> Vec<Assigned> {
+        let held = self.0.held();
+        let of_topic = held.iter().filter(|held| *held.partition.topic == *topic);
+        of_topic.map(|held| Assigned { partition: held.partition.number, since: held.since }).collect()
     }
 
     /// Partitions whose lag is known.
