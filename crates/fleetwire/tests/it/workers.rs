@@ -177,7 +177,9 @@ fn what_a_device_sends_again_is_dropped_where_a_window_is_set() {
         let dropped = metric(worker.admin, "fleetwire_decoder_repeats_dropped_total", "");
         assert!((dropped - 9.0).abs() < 0.5, "{dropped} are dropped");
         worker.process.stop();
-        assert_eq!(fleet.seen().finish(), (1, 0));
+        let mut seen = fleet.seen();
+        seen.wait_for(1);
+        assert_eq!(seen.finish(), (1, 0));
     }
 }
 
