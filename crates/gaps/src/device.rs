@@ -83,7 +83,7 @@ impl Device {
         let mut place = if is_news { Place::Newest } else { Place::Known };
         if let Some(mut open) = self.open.take() {
             let limits = self.limits(rules, now_ms);
-            if open.split(seen.time, motion, &limits) || parks && open.park(seen.time, &limits) {
+            if open.split(seen.time, motion, &limits) || (parks && open.park(seen.time, &limits)) {
                 place = Place::Late;
             }
             self.put(open);

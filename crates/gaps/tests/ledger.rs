@@ -1,5 +1,5 @@
 //! What the ledger notes of a device, and what makes it forget it again.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fleet;
 
