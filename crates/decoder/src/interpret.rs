@@ -152,7 +152,7 @@ impl Interpreter {
 
     /// What becomes of records that name another device than their session.
     #[must_use]
-    pub const fn with_foreign(self, foreign: ForeignRule) -> Self {
+    pub fn with_foreign(self, foreign: ForeignRule) -> Self {
         Self { foreign, ..self }
     }
 
