@@ -70,10 +70,11 @@ pub struct Mapping {
 #[error("{0}")]
 pub struct MappingError(String);
 
-/// Room that is used again.
+/// Room that is used again, by every protocol that is JSON.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Scratch {
-    nodes: Vec<Node>,
+    /// Values of a JSON text.
+    pub(crate) nodes: Vec<Node>,
     /// What the rules found in the payload around the records.
     in_payload: Slots,
     work: record::Work,
@@ -133,7 +134,7 @@ impl Mapping {
         let text = text(payload)?;
         let Scratch { nodes, in_payload, work } = scratch;
         json::scan(text, nodes)
-            .map_err(|error| DecodeError::Json { offset: error.offset, reason: error.problem.to_owned() })?;
+            .map_err(|error| DecodeError::Json { offset: error.offset, problem: error.problem })?;
         let document = Document::new(text, nodes);
         let (records, is_list) = self.records(document)?;
         in_payload.clear();
@@ -204,7 +205,7 @@ impl Mapping {
 /// The payload as text, if it can be JSON of records at all.
 fn text(payload: &[u8]) -> Result<&str, DecodeError> {
     match payload.first() {
-        None => return Err(DecodeError::Json { offset: 0, reason: "the payload is empty".to_owned() }),
+        None => return Err(DecodeError::Json { offset: 0, problem: "the payload is empty" }),
         Some(b'{' | b'[' | b' ' | b'\t' | b'\n' | b'\r') => {}
         Some(_) => return Err(DecodeError::UnmappedBinary { offset: 0 }),
     }
