@@ -18,6 +18,19 @@ pub(crate) struct Build {
     pub(crate) now_ms: i64,
 }
 
+/// Where the events of one publish come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// The publish.
+    pub(crate) raw: RawView<'a>,
+    /// Where it lies in Kafka.
+    pub(crate) record: RawRecord<'a>,
+    /// What it is read by.
+    pub(crate) protocol: &'static str,
+    /// Who reads it, and when.
+    pub(crate) build: Build,
+}
+
 /// What one event has of its own, beside the device's part.
 pub(crate) struct Own<'a> {
     pub(crate) kind: Kind,
@@ -82,15 +95,8 @@ impl Shared {
     }
 
     /// Appends one event.
-    pub(crate) fn write(
-        &mut self,
-        out: &mut Vec<u8>,
-        own: &Own<'_>,
-        protocol: &str,
-        raw: &RawView<'_>,
-        record: &RawRecord<'_>,
-        build: Build,
-    ) {
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, own: &Own<'_>, origin: &Origin<'_>) {
+        let Origin { raw, record, protocol, build } = origin;
         let fields = fields(own.kind);
         wire::some_bytes(out, 1, &own.event_id);
         wire::some_bytes(out, 2, &own.dedup_key);

@@ -54,14 +54,7 @@ pub(crate) struct RunArgs {
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
-    transports::check(&config.frontend)?;
-    config::check_decoder(&config.decoder)?;
-    if config.kafka.brokers.is_empty() && config.decoder.exactly_once {
-        let why = "the embedded log does not isolate transactions";
-        let hint = "name an Apache Kafka with --kafka, or leave exactly_once off";
-        return Err(Usage(format!("decoder.exactly_once is not possible: {why}; {hint}")).into());
-    }
-    gaps::check(&config.gaps)?;
+    check(&config)?;
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
@@ -143,6 +136,18 @@ fn config(args: &RunArgs) -> Result<RunConfig> {
     args.flags.apply(&mut config.process, &mut config.kafka);
     set(&mut config.frontend.listen, args.mqtt.as_ref());
     Ok(config)
+}
+
+/// Whether everything that can be known before the start is usable.
+fn check(config: &RunConfig) -> Result<()> {
+    transports::check(&config.frontend)?;
+    config::check_decoder(&config.decoder)?;
+    if config.kafka.brokers.is_empty() && config.decoder.exactly_once {
+        let why = "the embedded log does not isolate transactions";
+        let hint = "name an Apache Kafka with --kafka, or leave exactly_once off";
+        return Err(Usage(format!("decoder.exactly_once is not possible: {why}; {hint}")).into());
+    }
+    gaps::check(&config.gaps)
 }
 
 /// The log below the pipeline.

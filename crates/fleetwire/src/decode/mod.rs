@@ -28,13 +28,14 @@ use report::Report;
 /// Shown below the help.
 const EXAMPLES: &str = "\
 Examples:
-  echo 02.08.00.4f.. | fleetwire decode --protocol iotm -      a payload as hexadecimal digits
+  echo '02 08 00 4f ..' | fleetwire decode --protocol iotm -
   fleetwire decode --model xirgo-lx41 --config decoder.toml capture.bin
   mosquitto_sub -t 'BCE/#' -C 1 -F %x | fleetwire decode --protocol iotm -
   fleetwire decode --protocol ngp --topic ngp/tracker-07 message.json
 
-Digits may have spaces, colons, commas, dots or dashes between them, and 0x before them. The exit code is 0 if
-the payload was decoded, 1 if it or a record of it was not, 2 for a wrong command line or file.";
+Digits may have spaces, colons, commas, dots or dashes between them, and 0x before them.
+
+Exit codes: 0 decoded, 1 the payload or a record of it was not, 2 wrong command line or file.";
 
 /// Takes one payload apart: every record and item with its place and meaning, and the events that come of it.
 ///
@@ -47,7 +48,7 @@ pub(crate) struct DecodeArgs {
     /// Model of the device; `fleetwire device models` lists those that are built in
     #[arg(long, value_name = "MODEL", required_unless_present = "protocol", conflicts_with = "protocol")]
     model: Option<String>,
-    /// Protocol: iotm, ngp, dt7, globalmatix or json; read as [decoder] of --config says, or by its defaults
+    /// Protocol: iotm, ngp, dt7, globalmatix or json; read as `[decoder]` of --config says, or by its defaults
     #[arg(long, value_name = "PROTOCOL")]
     protocol: Option<Protocol>,
     /// Mapping of --protocol json or globalmatix, a TOML file; globalmatix has one built in, which is a guess

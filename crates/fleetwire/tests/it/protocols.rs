@@ -83,8 +83,9 @@ impl Site {
         assert!(printed.contains(device), "{printed}");
     }
 
-    fn publish(&self, user: &str, client_id: &str, password: &str, topic: &str, payload: &[u8]) -> bool {
-        let publish = Publish { user, client_id, password, topic, ..Publish::sample(payload) };
+    /// Publishes as [user, client id, password].
+    fn publish(&self, [user, client_id, password]: [&str; 3], topic: &str, payload: &[u8]) -> bool {
+        let publish = Publish { client_id, user, password, topic, ..Publish::sample(payload) };
         publish.to(self.run.mqtt).status.success()
     }
 
@@ -98,8 +99,8 @@ fn a_tracker_that_nobody_here_knows_is_added_by_configuration_alone() {
     let site = Site::start();
     site.activate("van-2", "acme-t1", &[]);
     let payload = br#"{"id": "van-2", "t": 1790000000, "lat": 54.7, "lon": 25.3, "v": 12.5, "door": true}"#;
-    assert!(site.publish("acme", "van-2", OWN, "acme/van-2/up", payload));
-    assert!(!site.publish("acme", "van-2", PASSWORD, "acme/van-2/up", payload), "not its password");
+    assert!(site.publish(["acme", "van-2", OWN], "acme/van-2/up", payload));
+    assert!(!site.publish(["acme", "van-2", PASSWORD], "acme/van-2/up", payload), "not its password");
     let position = &site.records("positions", 1)[0];
     assert_eq!((&position["device_id"], &position["model"]), (&json!("van-2"), &json!("acme-t1")));
     assert_eq!(position["device_time"], "2026-09-21T14:13:20Z");
@@ -107,7 +108,7 @@ fn a_tracker_that_nobody_here_knows_is_added_by_configuration_alone() {
     assert_eq!(position["attributes"]["json.door"]["bool_value"], true);
     // A body that names another device than the one that connected.
     let foreign = br#"{"id": "van-3", "t": 1790000001, "lat": 1, "lon": 2}"#;
-    assert!(site.publish("acme", "van-2", OWN, "acme/van-2/up", foreign));
+    assert!(site.publish(["acme", "van-2", OWN], "acme/van-2/up", foreign));
     assert_eq!(site.records("dead-letters", 1)[0]["code"], "identity_mismatch");
     site.run.process.stop();
 }
@@ -119,7 +120,7 @@ fn an_ngp_device_becomes_a_position_and_its_event() {
     let payload = br#"{"message_time":"2026-11-25T20:00:00Z","device_id":"truck-7","version":"1.2",
         "location":{"latitude":43.25,"longitude":27.9,"fix_type":"HAS_FIX","satellites":9,"speed":62},
         "event_id":202}"#;
-    assert!(site.publish("ngp_device", "truck-7", OWN, "ngp/truck-7", payload));
+    assert!(site.publish(["ngp_device", "truck-7", OWN], "ngp/truck-7", payload));
     let position = &site.records("positions", 1)[0];
     assert_eq!((&position["protocol"], &position["fix"]["speed_kmh"]), (&json!("ngp"), &json!(62.0)));
     assert_eq!(site.records("events", 1)[0]["code"], 202);
@@ -137,7 +138,7 @@ fn a_vendors_cloud_speaks_for_the_devices_of_its_account_and_for_no_others() {
         { "imei": RELAYED },
     ]);
     let payload = payload.to_string();
-    assert!(site.publish("globalmatix_device", "cloud", PASSWORD, "globalmatix/in", payload.as_bytes()));
+    assert!(site.publish(["globalmatix_device", "cloud", PASSWORD], "globalmatix/in", payload.as_bytes()));
     let positions = site.records("positions", 1);
     assert_eq!(
         (&positions[0]["device_id"], &positions[0]["fix"]["latitude"]),
@@ -156,7 +157,7 @@ fn a_device_of_the_older_binary_format_is_read_as_its_model_says() {
     let site = Site::start();
     site.activate(DT7_DEVICE, "old-bce", &["--shared-password"]);
     let payload = hex::decode(DT7.trim()).unwrap();
-    assert!(site.publish("bce_device", DT7_DEVICE, PASSWORD, "BCE/D", &payload));
+    assert!(site.publish(["bce_device", DT7_DEVICE, PASSWORD], "BCE/D", &payload));
     let position = &site.records("positions", 1)[0];
     assert_eq!((&position["protocol"], &position["fix"]["satellites"]), (&json!("dt7"), &json!(8)));
     site.run.process.stop();

@@ -28,7 +28,8 @@ impl Fleet {
 
     /// A worker of this name; one that was killed is followed by one of the same name.
     fn worker(&self, name: &str) -> Decoder {
-        self.worker_with(name, "")
+        // For so long a dead worker holds the reader back.
+        self.worker_with(name, "[decoder.transactions]\ntimeout = \"5s\"\n")
     }
 
     fn worker_with(&self, name: &str, decoder: &str) -> Decoder {
@@ -133,7 +134,7 @@ fn a_worker_that_kafka_waited_for_too_long_goes_on_with_a_new_transaction() {
     let worker = fleet.worker_with("alone", brief);
     until("it works", || (decoded(&worker) > 100.0).then_some(()));
     worker.process.signal("STOP");
-    // Longer than the transaction's timeout: Kafka ends it, and shuts the producer out.
+    // Longer than the transaction's timeout, which nobody can watch: Kafka ends it, and shuts the producer out.
     std::thread::park_timeout(Duration::from_secs(3));
     worker.process.signal("CONT");
     let before = decoded(&worker);
@@ -176,7 +177,9 @@ fn what_a_device_sends_again_is_dropped_where_a_window_is_set() {
         let dropped = metric(worker.admin, "fleetwire_decoder_repeats_dropped_total", "");
         assert!((dropped - 9.0).abs() < 0.5, "{dropped} are dropped");
         worker.process.stop();
-        assert_eq!(fleet.seen().finish(), (1, 0));
+        let mut seen = fleet.seen();
+        seen.wait_for(1);
+        assert_eq!(seen.finish(), (1, 0));
     }
 }
 

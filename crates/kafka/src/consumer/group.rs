@@ -145,7 +145,9 @@ impl Group {
         };
         if self.transaction.is_some() {
             // Their tokens end with the transaction, one way or the other.
-            going.iter().for_each(|partition| partition.give_up());
+            for partition in &going {
+                partition.give_up();
+            }
         }
         if consumer.assignment_lost() {
             if let Some(mut transaction) = self.transaction() {

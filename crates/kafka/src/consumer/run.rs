@@ -20,6 +20,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long a full window is waited for before the partitions are paused: a pause throws away what was prefetched.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How many records may come one after the other before the clock is looked at.
+const LOOK_EVERY: u32 = 32;
+
 /// Why reading ended although nobody asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
@@ -37,16 +40,19 @@ pub(super) fn run(
     mut handler: impl FnMut(Message<'_>, Done),
 ) -> Result<(), RunError> {
     let mut reading = Reading::new(consumer);
+    let mut has_record = false;
     let outcome = loop {
         if stop.is_cancelled() {
             break Ok(());
         }
-        reading.commit_when_due();
+        reading.commit_when_due(has_record);
         if let Some(error) = reading.defect() {
             break Err(error);
         }
         let wait = reading.hold_back();
-        match consumer.inner.poll(wait) {
+        let polled = consumer.inner.poll(wait);
+        has_record = matches!(polled, Some(Ok(_)));
+        match polled {
             Some(Ok(message)) => reading.hand_over(message, &mut handler),
             Some(Err(error)) => {
                 if let Err(error) = reading.group.note(&error) {
@@ -66,6 +72,8 @@ struct Reading<'a> {
     group: &'a Group,
     options: &'a ConsumerOptions,
     next_commit: Instant,
+    /// Records since the clock was looked at.
+    unwatched: u32,
     /// The assignment that was paused, if any.
     paused: Option<u64>,
     current: Current,
@@ -78,6 +86,7 @@ impl<'a> Reading<'a> {
             group: &consumer.group,
             options: &consumer.options,
             next_commit: Instant::now() + consumer.options.commit_interval,
+            unwatched: 0,
             paused: None,
             current: Current::default(),
         }
@@ -140,7 +149,13 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn commit_when_due(&mut self) {
+    /// Commits at its times. While records come in one after the other, the clock is looked at once in a while.
+    fn commit_when_due(&mut self, has_record: bool) {
+        self.unwatched += 1;
+        if has_record && self.unwatched < LOOK_EVERY {
+            return;
+        }
+        self.unwatched = 0;
         let now = Instant::now();
         if now < self.next_commit {
             return;
