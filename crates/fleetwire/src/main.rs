@@ -3,9 +3,11 @@
 mod banner;
 mod check_config;
 mod config;
+mod dead_letters;
 mod device;
 mod json;
 mod process;
+mod replay;
 mod run;
 mod runfile;
 mod service;
@@ -14,6 +16,7 @@ mod target;
 mod topic_check;
 mod topics;
 mod watch;
+mod when;
 
 use std::process::ExitCode;
 
@@ -54,6 +57,10 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Show what flows, live
     Watch(watch::WatchArgs),
+    /// Look at what could not be decoded, and decode it again
+    DeadLetters(dead_letters::DeadLettersArgs),
+    /// Decode a range of stored publishes again, or compare it with what was produced
+    Replay(replay::ReplayArgs),
     /// Activate devices, and list them
     Device(device::DeviceArgs),
     /// Create the Kafka topics, or check them
@@ -74,6 +81,8 @@ fn main() -> ExitCode {
         Command::Decoder(args) => service::decoder(&args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Watch(args) => watch::watch(&args),
+        Command::DeadLetters(args) => dead_letters::dead_letters(args),
+        Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),
         Command::Topics(args) => topics::topics(&args),
         Command::CheckConfig(args) => check_config::check(&args),

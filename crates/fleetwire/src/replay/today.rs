@@ -1,13 +1,11 @@
 //! The decoder as it would decode now: this build, the registry of this moment, the configuration that is given.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
 use fleetwire_decoder::interpret::{Interpreter, Output, RawRecord};
-use fleetwire_model::DeviceId;
 use fleetwire_registry::{Devices, read};
 use fleetwire_service::{build, clock};
 use prost::Message as _;
@@ -18,23 +16,12 @@ use crate::target::{Target, TargetFlags};
 /// How long reading the registry may take.
 const REGISTRY: Duration = Duration::from_secs(60);
 
-/// Flags that choose the pipeline, and how its decoders are configured.
-#[derive(Debug, Args)]
-pub(crate) struct TodayFlags {
-    /// Configuration file of the decoder or of `fleetwire run`; without one everything is decoded by the defaults
-    #[arg(long, short, value_name = "FILE", env = "FLEETWIRE_CONFIG")]
-    pub(crate) config: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) target: TargetFlags,
-}
-
-impl TodayFlags {
-    /// The pipeline that is meant, and its decoder's settings.
-    pub(crate) fn resolve(&self) -> Result<(Target, RunConfig)> {
-        let config: RunConfig = config::load(self.config.as_deref())?;
-        let target = self.target.resolve_over(config.kafka.clone())?;
-        Ok((target, config))
-    }
+/// The pipeline that flags and a file name, and its decoder's settings. The file may be one of `fleetwire decoder` or
+/// of `fleetwire run`, which has all of its sections.
+pub(crate) fn resolve(file: Option<&Path>, flags: &TargetFlags) -> Result<(Target, RunConfig)> {
+    let config: RunConfig = config::load(file)?;
+    let target = flags.resolve_over(config.kafka.clone())?;
+    Ok((target, config))
 }
 
 /// What an output is.
@@ -117,10 +104,9 @@ impl Today {
         Ok(Self { interpreter, devices, unusable })
     }
 
-    /// The model of a device in the registry of this moment.
-    pub(crate) fn model(&self, device: &str) -> Option<&'static str> {
-        let id: DeviceId = device.parse().ok()?;
-        self.devices.get(&id).map(|device| device.model.id)
+    /// The registry of this moment.
+    pub(crate) fn devices(&self) -> Arc<Devices> {
+        Arc::clone(&self.devices)
     }
 
     /// Decodes one raw record and hands over what it became, in order.

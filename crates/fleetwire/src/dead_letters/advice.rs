@@ -1,0 +1,57 @@
+//! What to do about a dead letter, by its code. docs/operations.md has the same in longer words.
+
+/// What to do about a code.
+pub(super) fn of(code: &str) -> &'static str {
+    match code {
+        "truncated" => {
+            "The payload ends too early. If it is one device, look at the device; if it is all of one model, look \
+             whether it is set to another payload format."
+        }
+        "version" => {
+            "The first byte is no known version of the format: the device sends another protocol. Look at its \
+             settings, and at the model that it is registered with."
+        }
+        "record_length" => {
+            "A record is longer than the payload, or has a length that its type cannot have. New firmware may have \
+             a new record: keep the payload, and replay it with a build that knows the record."
+        }
+        "checksum" => {
+            "The bytes do not sum up to their checksum. A few are damage on the way. If it is all of one device, it \
+             is a fault of its firmware: set accept_bad_checksum = true, and replay."
+        }
+        "imei" => "The payload names an IMEI of more than 15 digits. Look at the device.",
+        "no_records" => "The payload is well-formed and holds no event. Usually nothing is to be done.",
+        "identity_mismatch" => {
+            "The payload names another device than the session. Set the client id of the device right; otherwise \
+             someone uses another's identity. A replay gives the same answer."
+        }
+        "not_activated" => {
+            "Nobody has activated the device, or it was removed. Activate it with `fleetwire device add`, and replay."
+        }
+        "disabled" => {
+            "The device is disabled. If it should not be, activate it with `fleetwire device add`, and replay."
+        }
+        "no_identity" => {
+            "The record names no valid device id: something else than a frontend writes to the raw topic. Find it."
+        }
+        "raw_record" => {
+            "The Kafka value is no RawPublish: something else than a frontend writes to the raw topic. Find it."
+        }
+        _ => "This build does not know the code: a newer or an older one gave it. Look at the reason.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_this_build_has_advice_and_a_line_in_the_documentation() {
+        let path = format!("{}/../../docs/operations.md", env!("CARGO_MANIFEST_DIR"));
+        let documentation = std::fs::read_to_string(path).unwrap();
+        for code in crate::dead_letters::letters::codes() {
+            assert!(!of(code).contains("does not know the code"), "{code} has no advice");
+            assert!(documentation.contains(&format!("| `{code}` |")), "{code} is not documented");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! `fleetwire replay --shadow`: would this build decode a range as it was decoded at the time?
+//!
+//! The raw topic and the three topics that a decoder writes to are read side by side, by the time of reception, so
+//! that only what lies between them waits in memory.
+
+mod diff;
+mod join;
+mod produced;
+mod report;
+mod side;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use fleetwire_kafka::{RangeEvent, RangeReader};
+use fleetwire_model::Topic;
+use fleetwire_service::exit::Exit;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::RunConfig;
+use crate::json::Json;
+use crate::replay::Span;
+use crate::replay::filter::Filter;
+use crate::replay::progress::Progress;
+use crate::replay::range;
+use crate::replay::resume::{self, Resume};
+use crate::replay::shadow::join::{Join, Verdict};
+use crate::replay::shadow::produced::Produced;
+use crate::replay::shadow::report::{Counts, Report, What};
+use crate::replay::shadow::side::{Place, Side};
+use crate::replay::today::{Kind, Raw, Today};
+use crate::target::Target;
+use crate::when;
+
+/// How long one wait for a record takes before the stop is looked at.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// What to compare.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) span: Span,
+    pub(super) filter: Filter,
+    pub(super) settle: Duration,
+    pub(super) max_waiting: usize,
+    pub(super) resume: Option<Resume>,
+    pub(super) json: bool,
+}
+
+/// Compares; 0 where nothing differs, 1 where something does.
+pub(super) fn run(target: &Target, config: &RunConfig, job: &Job, stop: &CancellationToken) -> Result<Exit> {
+    let mut shadow = Shadow::open(target, config, job, stop)?;
+    let mut progress = Progress::new();
+    let finished = shadow.compare(&mut progress, stop)?;
+    progress.clear();
+    let rest = shadow.raw.rest();
+    let (span, counts) = (job.span, shadow.finish(finished)?);
+    say(&counts, span, &progress);
+    if !finished {
+        let flags = resume::flags(&when::rfc3339(span.from_ms), &when::rfc3339(span.to_ms), &rest);
+        eprint(&format!("stopped before the end; go on with the same flags and {flags}"));
+        return Ok(Exit::NotDrained);
+    }
+    Ok(if counts.differ() { Exit::Failed } else { Exit::Done })
+}
+
+/// A comparison on its way.
+#[derive(Debug)]
+struct Shadow {
+    today: Today,
+    filter: Filter,
+    span: Span,
+    raw: RangeReader,
+    raw_topic: String,
+    raw_ended: bool,
+    /// Latest time of a raw record.
+    raw_ms: i64,
+    /// The first offset of each raw partition, and the first behind the range.
+    bounds: std::collections::BTreeMap<i32, (i64, i64)>,
+    produced: Vec<Produced>,
+    join: Join,
+    results: Results,
+}
+
+/// What has been found.
+#[derive(Debug)]
+struct Results {
+    json: Json,
+    report: Report,
+    counts: Counts,
+}
+
+impl Shadow {
+    fn open(target: &Target, config: &RunConfig, job: &Job, stop: &CancellationToken) -> Result<Self> {
+        let today = Today::new(target, config)?;
+        let raw = range::open(target, job.span, job.resume.as_ref(), stop)?;
+        let settle_ms = i64::try_from(job.settle.as_millis()).unwrap_or(i64::MAX);
+        let open = |kind| Produced::open(target, kind, job.span, settle_ms, stop);
+        let stretches = raw.stretches().into_iter();
+        Ok(Self {
+            filter: job.filter.clone().by(today.devices()),
+            today,
+            span: job.span,
+            raw_topic: target.topics.name(Topic::Raw),
+            raw_ended: false,
+            raw_ms: job.span.from_ms,
+            bounds: stretches.map(|(number, s)| (number, (s.start, s.end))).collect(),
+            raw,
+            produced: Kind::ALL.into_iter().map(open).collect::<Result<_>>()?,
+            join: Join::new(settle_ms, job.max_waiting),
+            results: Results { json: Json::new()?, report: Report::new(job.json), counts: Counts::default() },
+        })
+    }
+
+    /// Reads both sides to their ends, which is `true`, or to the stop: always the one that is behind.
+    fn compare(&mut self, progress: &mut Progress, stop: &CancellationToken) -> Result<bool> {
+        while !stop.is_cancelled() {
+            progress.show(self.results.counts.records, || self.raw.progress());
+            let behind = self.produced.iter().enumerate().filter(|(_, topic)| !topic.ended());
+            let behind = behind.min_by_key(|(_, topic)| topic.clock_ms());
+            let behind = behind.filter(|(_, topic)| self.raw_ended || topic.clock_ms() <= self.raw_ms);
+            match behind.map(|(index, _)| index) {
+                Some(index) => self.step_produced(index)?,
+                None if !self.raw_ended => self.step_raw()?,
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    fn step_produced(&mut self, index: usize) -> Result<()> {
+        let Some(topic) = self.produced.get_mut(index) else { return Ok(()) };
+        let old = topic.next(WAIT)?;
+        let kind = topic.kind;
+        if let Some(old) = old.filter(|old| self.wants(old)) {
+            if let Some(verdict) = self.join.produced(old, self.raw_ms)? {
+                self.results.take(verdict, &self.produced)?;
+            }
+        }
+        let clock_ms = self.produced.get(index).map_or(i64::MIN, Produced::clock_ms);
+        let mut verdicts = Vec::new();
+        self.join.passed(kind, clock_ms, |verdict| verdicts.push(verdict));
+        verdicts.into_iter().try_for_each(|verdict| self.results.take(verdict, &self.produced))
+    }
+
+    fn step_raw(&mut self) -> Result<()> {
+        let message = match self.raw.next(WAIT)? {
+            RangeEvent::Record(message) => message,
+            RangeEvent::Idle => return Ok(()),
+            RangeEvent::End => {
+                self.raw_ended = true;
+                return Ok(());
+            }
+        };
+        self.raw_ms = self.raw_ms.max(message.timestamp_ms().unwrap_or(i64::MIN));
+        let raw = Raw {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().unwrap_or_default(),
+            value: message.payload().unwrap_or_default(),
+        };
+        let mut made = Vec::new();
+        if self.filter.wants_raw(raw.key, raw.value) {
+            self.results.counts.records += 1;
+            self.today.decode(raw, |output| {
+                if self.filter.wants(output.key) {
+                    made.push(Side::read(output.kind, output.value)?);
+                }
+                Ok(())
+            })?;
+        }
+        let mut verdicts = Vec::new();
+        self.join.decoded((raw.partition, raw.offset), made, |verdict| verdicts.push(verdict))?;
+        verdicts.into_iter().try_for_each(|verdict| self.results.take(verdict, &self.produced))
+    }
+
+    /// Whether something that was produced is of the range and of a device that is wanted.
+    fn wants(&self, old: &Side) -> bool {
+        let within = self.bounds.get(&old.place.partition);
+        let within = within.is_some_and(|(start, end)| (*start..*end).contains(&old.place.offset));
+        within
+            && old.raw_topic == self.raw_topic
+            && (self.span.from_ms..self.span.to_ms).contains(&old.received_ms)
+            && self.filter.wants(old.device.as_bytes())
+    }
+
+    fn finish(self, finished: bool) -> Result<Counts> {
+        let Self { join, produced, mut results, .. } = self;
+        // After a stop nothing is certain of what still waits.
+        if finished {
+            let mut verdicts = Vec::new();
+            join.finish(|verdict| verdicts.push(verdict));
+            for verdict in verdicts {
+                match verdict {
+                    Verdict::Removed(_) => results.counts.orphans += 1,
+                    verdict => results.take(verdict, &produced)?,
+                }
+            }
+        }
+        results.report.finish()?;
+        Ok(results.counts)
+    }
+}
+
+impl Results {
+    fn take(&mut self, verdict: Verdict, produced: &[Produced]) -> Result<()> {
+        match verdict {
+            Verdict::Both { old, new } => {
+                self.counts.compared += 1;
+                self.both(&old, &new)
+            }
+            Verdict::Added(new) => {
+                let topic = produced.iter().find(|topic| topic.kind == new.kind);
+                if topic.is_some_and(|topic| topic.may_be_gone(new.received_ms)) {
+                    self.counts.gone += 1;
+                    return Ok(());
+                }
+                self.counts.added += 1;
+                self.report.only(&new, What::Added)
+            }
+            Verdict::Removed(old) => {
+                self.counts.removed += 1;
+                self.report.only(&old, What::Removed)
+            }
+            Verdict::Repeat => {
+                self.counts.repeats += 1;
+                Ok(())
+            }
+            Verdict::Late => {
+                self.counts.late += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn both(&mut self, old: &Side, new: &Side) -> Result<()> {
+        if old.kind != new.kind {
+            self.counts.changed += 1;
+            let (was, is) = (old.kind.name().to_owned(), new.kind.name().to_owned());
+            let change = diff::Change { field: "(kind)".to_owned(), old: Some(was), new: Some(is) };
+            return self.report.changed(new, &change);
+        }
+        let changes = if old.value == new.value {
+            Vec::new()
+        } else {
+            let read = |side: &Side| self.json.decode(side.kind.message(), &side.value);
+            diff::changes(&read(old)?, &read(new)?)
+        };
+        if changes.is_empty() {
+            self.counts.same += 1;
+            return Ok(());
+        }
+        self.counts.changed += 1;
+        changes.iter().try_for_each(|change| self.report.changed(new, change))
+    }
+}
+
+/// The counts, on standard error, so that standard output holds differences only.
+fn say(counts: &Counts, span: Span, progress: &Progress) {
+    let Counts { records, compared, same, changed, added, removed, .. } = counts;
+    eprint(&format!(
+        "{records} raw records from {} to {}, {} a second: {compared} events and dead letters compared, {same} the same",
+        when::rfc3339(span.from_ms),
+        when::rfc3339(span.to_ms),
+        progress.rate(*records),
+    ));
+    if counts.differ() {
+        eprint(&format!("{changed} changed, {added} added, {removed} removed"));
+    } else {
+        eprint("no differences");
+    }
+    for (count, meaning) in [
+        (counts.gone, "cannot be compared: retention has removed what was produced at the time"),
+        (counts.orphans, "were produced of raw records that are not there any more"),
+        (
+            counts.repeats,
+            "were produced more than once, by a restarted decoder or a replay; the first one counts",
+        ),
+        (
+            counts.late,
+            "were produced so much later than others of their time that they were not compared; see --settle",
+        ),
+    ] {
+        if count > 0 {
+            eprint(&format!("{count} {meaning}"));
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "for the person who gave the command, beside its result")]
+fn eprint(text: &str) {
+    eprintln!("{text}");
+}
