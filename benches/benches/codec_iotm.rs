@@ -5,7 +5,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fleetwire_codec::{Decoded, Options, Protocol};
+use fleetwire_codec::Decoded;
+use fleetwire_codec::iotm::{self, Options};
 
 /// One record of a driving vehicle, and thirteen of a parked one.
 const PAYLOADS: [(&str, &str); 2] = [
@@ -19,13 +20,13 @@ fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("codec_iotm");
     for (name, text) in PAYLOADS {
         let payload = hex::decode(text.trim()).expect("a fixture is hexadecimal");
-        Protocol::Iotm.decode(&payload, &options, &mut out).expect("a fixture decodes");
+        iotm::decode(&payload, &options, &mut out).expect("a fixture decodes");
         group.throughput(Throughput::Elements(out.records.len() as u64));
         out.clear();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 out.clear();
-                Protocol::Iotm.decode(black_box(&payload), &options, &mut out)
+                iotm::decode(black_box(&payload), &options, &mut out)
             });
         });
         out.clear();

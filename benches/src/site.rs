@@ -64,7 +64,7 @@ impl Site {
 
     /// Activates devices; what others publish goes to the held topic.
     pub fn activate(&self, imeis: impl Iterator<Item = Imei>) -> Result<()> {
-        let model = Catalogue.get(Catalogue::DEFAULT).context("no default model")?;
+        let model = Catalogue::built_in().get(Catalogue::DEFAULT).context("no default model")?;
         let activation = |imei| Activation {
             device: DeviceId::from(imei),
             model,

@@ -2,17 +2,25 @@
 //!
 //! Pure: no I/O, no clock, and no allocation that the size of the input does not bound. No bytes make it
 //! panic. What a session, a registry or a broker knows (identity, times of reception, ids of events) is
-//! the caller's to add; what the device said is complete when [`Protocol::decode`] returns.
+//! the caller's to add; what the device said is complete when [`Codec::decode`] returns.
 
+mod attributes;
+mod codec;
 mod decoded;
 mod error;
+mod event;
+mod explain;
 pub mod iotm;
-mod options;
+mod numbered;
+mod position;
 mod protocol;
-mod scale;
 
-pub use decoded::{Body, Decoded, Record, Skipped, SkippedKind};
+pub use attributes::{Attribute, Attributes};
+pub use codec::{Codec, Input};
+pub use decoded::{Body, Decoded, Kind, Record, Skipped, SkippedKind};
 pub use error::DecodeError;
-pub use options::{IgnitionRule, NoFixRule, Options};
+pub use event::Event;
+pub use explain::{Explanation, Part};
+pub use numbered::{Lines, Numbered};
+pub use position::{Position, QualitySet};
 pub use protocol::{Protocol, UnknownProtocol};
-pub use scale::{Profile, Scale, SensorId, Target};

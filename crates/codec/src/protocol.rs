@@ -1,35 +1,38 @@
-//! The list of protocols. A new one is a module, a line in each of these lists, and fixtures.
+//! The names of protocols. A new one is a module, a line in each of these lists, and fixtures.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::{DecodeError, Decoded, Options, iotm};
-
 /// A protocol that can be decoded. Which one a device speaks is said by its model, never guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Xirgo Global (formerly BCE) over MQTT.
     Iotm,
+    /// Navixy Generic Protocol.
+    Ngp,
+    /// GlobalMatix, through the vendor's cloud: a JSON mapping.
+    GlobalMatix,
+    /// The older binary format of BCE.
+    Dt7,
+    /// Any JSON, by a mapping of the deployment's own.
+    Json,
 }
 
 impl Protocol {
     /// Every protocol.
-    pub const ALL: &'static [Self] = &[Self::Iotm];
+    pub const ALL: &'static [Self] = &[Self::Iotm, Self::Ngp, Self::GlobalMatix, Self::Dt7, Self::Json];
 
     /// Its name in the contract, in settings and in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Iotm => "iotm",
-        }
-    }
-
-    /// Appends what the payload holds to `out`; an error appends nothing.
-    pub fn decode(self, payload: &[u8], options: &Options, out: &mut Decoded) -> Result<(), DecodeError> {
-        match self {
-            Self::Iotm => iotm::decode(payload, options, out),
+            Self::Ngp => "ngp",
+            Self::GlobalMatix => "globalmatix",
+            Self::Dt7 => "dt7",
+            Self::Json => "json",
         }
     }
 }
@@ -42,7 +45,7 @@ impl fmt::Display for Protocol {
 
 /// A name that no protocol has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no protocol is called {0:?}; known is \"iotm\"")]
+#[error("no protocol is called {0:?}; known are iotm, ngp, globalmatix, dt7 and json")]
 pub struct UnknownProtocol(String);
 
 impl FromStr for Protocol {

@@ -1,7 +1,7 @@
 //! The settings that the documentation shows are settings.
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without")]
 
-use fleetwire_codec::Options;
+use fleetwire_codec::iotm::Options;
 
 #[test]
 fn the_settings_in_the_documentation_are_read_and_its_defaults_are_the_defaults() {

@@ -6,12 +6,13 @@
     reason = "what a test cannot go on without"
 )]
 
+mod opened;
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod vectors;
 
 use fleetwire_codec::iotm::write::Payload;
-use fleetwire_codec::iotm::{Gps, Value};
-use fleetwire_codec::{Body, DecodeError, Decoded, Options, Profile, Protocol};
+use fleetwire_codec::iotm::{self, Gps, Options, Profile, Value};
+use fleetwire_codec::{Body, DecodeError, Decoded};
 use fleetwire_model::pb::PositionEvent;
 use fleetwire_model::pb::attribute_value::Value as Typed;
 use fleetwire_model::{DeviceId, Imei};
@@ -22,7 +23,7 @@ fn check(payload: &[u8]) -> Result<(), TestCaseError> {
     let lenient = Options { accept_bad_checksum: true, profile: Profile::J1939, ..Options::default() };
     for options in [Options::default(), lenient] {
         let mut out = Decoded::default();
-        match Protocol::Iotm.decode(payload, &options, &mut out) {
+        match iotm::decode(payload, &options, &mut out) {
             Ok(()) => bounded(payload, &out)?,
             Err(error) => {
                 prop_assert!(DecodeError::CODES.contains(&error.code()));
@@ -37,7 +38,7 @@ fn check(payload: &[u8]) -> Result<(), TestCaseError> {
 /// Records do not overlap, and hold no more than their bytes allow.
 fn bounded(payload: &[u8], out: &Decoded) -> Result<(), TestCaseError> {
     let mut end = 1;
-    for record in &out.records {
+    for record in &opened::open(out).records {
         prop_assert!(record.span.start >= end && record.span.end < payload.len());
         end = record.span.end;
         if let Body::Position(event) = &record.body {
@@ -172,7 +173,7 @@ proptest! {
         let length = payload.len();
         payload[index.index(length)] ^= flip;
         let mut out = Decoded::default();
-        prop_assert!(Protocol::Iotm.decode(&payload, &Options::default(), &mut out).is_err());
+        prop_assert!(iotm::decode(&payload, &Options::default(), &mut out).is_err());
     }
 
     #[test]

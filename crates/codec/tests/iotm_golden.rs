@@ -7,11 +7,14 @@
     reason = "what a test cannot go on without"
 )]
 
+mod opened;
 mod vectors;
 
-use fleetwire_codec::{Body, DecodeError, Decoded, Options, Protocol, SkippedKind};
+use fleetwire_codec::iotm::Options;
+use fleetwire_codec::{Body, Codec, DecodeError, Input, Protocol, SkippedKind};
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{DeviceEvent, FixType, OdometerSource, PositionEvent};
+use opened::Decoded;
 use serde_json::Value;
 use vectors::{Expected, decode};
 
@@ -22,8 +25,7 @@ fn captures_decode_as_reviewed() {
         let payload = hex::decode(text.trim()).unwrap();
         let protocol: Protocol =
             file.parent().and_then(|dir| dir.file_name()).unwrap().to_str().unwrap().parse().unwrap();
-        let mut decoded = Decoded::default();
-        let outcome = protocol.decode(&payload, &Options::default(), &mut decoded);
+        let outcome = opened::decode(&codec(protocol), Input { payload: &payload, ..Input::default() });
         let mut settings = insta::Settings::clone_current();
         settings.set_snapshot_path(file.parent().unwrap());
         settings.set_prepend_module_to_snapshot(false);
@@ -31,12 +33,23 @@ fn captures_decode_as_reviewed() {
         settings.remove_input_file();
         settings.set_omit_expression(true);
         let name = file.file_stem().unwrap().to_str().unwrap();
-        settings.bind(|| insta::assert_snapshot!(name, what_is_there(&outcome, &decoded)));
+        settings.bind(|| insta::assert_snapshot!(name, what_is_there(outcome)));
     });
 }
 
+fn codec(protocol: Protocol) -> Codec {
+    match protocol {
+        Protocol::Iotm => Codec::Iotm(Options::default()),
+        other => panic!("{other} has fixtures and is not here"),
+    }
+}
+
 /// The outcome without the lines of fields that hold nothing.
-fn what_is_there(outcome: &Result<(), DecodeError>, decoded: &Decoded) -> String {
+fn what_is_there(outcome: Result<Decoded, DecodeError>) -> String {
+    let (outcome, decoded) = match outcome {
+        Ok(decoded) => (Ok(()), decoded),
+        Err(error) => (Err(error), Decoded::default()),
+    };
     let text = format!("{outcome:?}\n{decoded:#?}");
     let empty = [": None,", ": \"\",", ": b\"\",", ": [],", ": {},"];
     let is_there = |line: &&str| !empty.iter().any(|end| line.ends_with(end));

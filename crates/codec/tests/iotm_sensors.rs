@@ -8,9 +8,9 @@
 
 #[allow(dead_code, reason = "each test takes what it needs")]
 mod made;
+mod opened;
 
-use fleetwire_codec::Options;
-use fleetwire_codec::iotm::Value;
+use fleetwire_codec::iotm::{Options, Value};
 use fleetwire_model::pb::OdometerSource;
 use fleetwire_model::pb::attribute_value::Value as Typed;
 use made::{attribute, event, event_with};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fleetwire_codec::Options;
+use fleetwire_codec::iotm;
+use fleetwire_registry::CodecSettings;
 use serde::Deserialize;
 
 /// Settings of the decoder; the sample with every key is `deploy/config/decoder.toml`.
@@ -15,8 +16,8 @@ pub struct DecoderSettings {
     pub max_in_flight: usize,
     /// When a device's clock is not believed.
     pub clock: ClockSettings,
-    /// How IOTM payloads are read.
-    pub iotm: Options,
+    /// How IOTM payloads are read, of models without settings of their own.
+    pub iotm: iotm::Options,
 }
 
 impl Default for DecoderSettings {
@@ -25,8 +26,15 @@ impl Default for DecoderSettings {
             group: String::new(),
             max_in_flight: 10_000,
             clock: ClockSettings::default(),
-            iotm: Options::default(),
+            iotm: iotm::Options::default(),
         }
+    }
+}
+
+impl DecoderSettings {
+    /// How the payloads of models are read that have no settings of their own.
+    pub fn codecs(&self) -> CodecSettings {
+        CodecSettings { iotm: self.iotm.clone() }
     }
 }
 

@@ -1,16 +1,21 @@
-//! What one raw record becomes: events, a dead letter, or both. Pure: no Kafka, no clock.
+//! What one raw record becomes: events, dead letters, or both. Pure: no Kafka, no clock.
+//!
+//! The outputs are encoded messages in one buffer that is used again, so that decoding costs no allocation for a
+//! record that is as it should be.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use fleetwire_codec::{Body, Decoded, Options, Record};
-use fleetwire_model::pb::{DeadLetter, DeviceEvent, PositionEvent, Quality, RawPublish, RawRef};
-use fleetwire_model::{DeviceId, event_id, time};
-use fleetwire_registry::{Devices, Model};
-use prost::Message as _;
-use prost_types::Timestamp;
+use fleetwire_codec::{Codec, Decoded, Input, Kind, QualitySet, Record};
+use fleetwire_model::DeviceId;
+use fleetwire_model::event_id::{EventIds, dedup_key};
+use fleetwire_model::pb::Quality;
+use fleetwire_registry::{Catalogue, Device, Devices, Model};
 
 use crate::config::ClockSettings;
+use crate::envelope::{Build, Letter, Own, Shared};
+use crate::faults::{Fault, Faults};
+use crate::raw::RawView;
 
 /// One record of the raw topic.
 #[derive(Debug, Clone, Copy)]
@@ -21,247 +26,354 @@ pub struct RawRecord<'a> {
     pub partition: i32,
     /// Kafka offset.
     pub offset: i64,
+    /// Kafka key.
+    pub key: &'a [u8],
     /// Kafka value; a tombstone counts as an empty one.
     pub value: &'a [u8],
 }
 
+/// Which topic an output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputKind {
+    /// A `PositionEvent`.
+    Position,
+    /// A `DeviceEvent`.
+    Event,
+    /// A `DeadLetter`.
+    DeadLetter,
+}
+
 /// One thing to produce.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// For the positions topic.
-    Position(Box<PositionEvent>),
-    /// For the device events topic.
-    Event(Box<DeviceEvent>),
-    /// For the dead letters topic.
-    DeadLetter(Box<DeadLetter>),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output<'a> {
+    /// Where it goes.
+    pub kind: OutputKind,
+    /// Kafka key.
+    pub key: &'a [u8],
+    /// The encoded message.
+    pub value: &'a [u8],
+    /// The event's deduplication key; dead letters have none.
+    pub dedup_key: Option<[u8; 16]>,
+    /// Why it is a dead letter: a word of [`CODES`] or of the codec's.
+    pub code: Option<&'static str>,
 }
 
 /// What one raw record became.
-#[derive(Debug, Default)]
-pub struct Interpretation {
-    /// Kafka key of every output.
-    pub key: String,
-    /// What to produce, in order. Never empty: what holds no event is a dead letter.
-    pub outputs: Vec<Output>,
+#[derive(Debug)]
+pub struct Interpretation<'a> {
     /// Protocol that was used; empty if none was known.
     pub protocol: &'static str,
     /// When the frontend received it, Unix milliseconds; 0 if unknown.
     pub received_ms: i64,
     /// Records of the payload that are no event of the device.
     pub skipped: usize,
+    slots: &'a [Slot],
+    bytes: &'a [u8],
+}
+
+impl<'a> Interpretation<'a> {
+    /// What to produce, in order. Never empty: what holds no event is a dead letter.
+    pub fn outputs(&self) -> impl ExactSizeIterator<Item = Output<'a>> + use<'a> {
+        let bytes = self.bytes;
+        self.slots.iter().map(move |slot| Output {
+            kind: slot.kind,
+            key: bytes.get(slot.key.clone()).unwrap_or_default(),
+            value: bytes.get(slot.value.clone()).unwrap_or_default(),
+            dedup_key: slot.dedup_key,
+            code: slot.code,
+        })
+    }
+}
+
+/// Where an output lies in the buffer.
+#[derive(Debug)]
+struct Slot {
+    kind: OutputKind,
+    key: Range<usize>,
+    value: Range<usize>,
+    dedup_key: Option<[u8; 16]>,
+    code: Option<&'static str>,
 }
 
 /// Interprets raw records by the registry's word on who sent them.
 #[derive(Debug)]
 pub struct Interpreter {
     devices: Arc<Devices>,
-    options: Options,
+    catalogue: Catalogue,
     clock: ClockSettings,
     version: &'static str,
-    scratch: Decoded,
+    decoded: Decoded,
+    output: OutputBuffer,
 }
 
-/// Why a raw record, or a part of it, is no event: a fixed word and a sentence.
-struct Rejection {
-    code: &'static str,
-    reason: String,
-    byte_offset: Option<usize>,
+/// Outputs one behind the other, and what they share.
+#[derive(Debug, Default)]
+struct OutputBuffer {
+    slots: Vec<Slot>,
+    bytes: Vec<u8>,
+    shared: Shared,
 }
 
-impl Rejection {
-    fn new(code: &'static str, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), byte_offset: None }
-    }
-}
+/// A buffer beyond this size is not kept.
+const KEEP: usize = 1024 * 1024;
 
-/// Words of rejections that are not the codec's; [`fleetwire_codec::DecodeError::CODES`] has those.
+/// Words of dead letters that are not the codec's; [`fleetwire_codec::DecodeError::CODES`] has those.
 pub const CODES: &[&str] =
     &["raw_record", "no_identity", "not_activated", "disabled", "no_records", "identity_mismatch"];
 
+/// Whom a publish speaks for.
+enum Sender<'a> {
+    /// One device; what it says of others is not believed.
+    One(DeviceId, &'static Model),
+    /// Many devices of this account.
+    Many(&'a str, &'static Codec),
+}
+
 impl Interpreter {
     /// An interpreter; `version` is the build that events name.
-    pub fn new(devices: Arc<Devices>, options: Options, clock: ClockSettings, version: &'static str) -> Self {
-        Self { devices, options, clock, version, scratch: Decoded::default() }
+    pub fn new(
+        devices: Arc<Devices>,
+        catalogue: Catalogue,
+        clock: ClockSettings,
+        version: &'static str,
+    ) -> Self {
+        let (decoded, output) = (Decoded::default(), OutputBuffer::default());
+        Self { devices, catalogue, clock, version, decoded, output }
     }
 
     /// Interprets one raw record at `now_ms`, Unix milliseconds.
-    pub fn interpret(&mut self, record: RawRecord<'_>, now_ms: i64) -> Interpretation {
-        let raw_ref = RawRef {
-            topic: record.topic.to_owned(),
-            partition: record.partition,
-            offset: record.offset,
-            record_index: 0,
-            record_count: 0,
-        };
-        let raw = match RawPublish::decode(record.value) {
-            Ok(raw) => raw,
+    pub fn interpret(&mut self, record: RawRecord<'_>, now_ms: i64) -> Interpretation<'_> {
+        self.output.clear();
+        self.decoded.clear();
+        let build = Build { version: self.version, now_ms };
+        let (mut protocol, mut received_ms) = ("", 0);
+        match RawView::read(record.value) {
             Err(err) => {
-                let letter = DeadLetter {
-                    raw_ref: Some(raw_ref),
-                    code: "raw_record".to_owned(),
-                    reason: format!("the Kafka value is no RawPublish: {err}"),
-                    rejected_time: Some(time::from_unix_ms(now_ms)),
-                    decoder_version: self.version.to_owned(),
-                    raw_value: Bytes::copy_from_slice(record.value),
-                    ..DeadLetter::default()
+                let reason = format!("the Kafka value is no RawPublish: {err}");
+                let fault = Fault::new("raw_record", reason, None);
+                self.output.letter(&fault, Said { readable: false, ..Said::default() }, &record, build);
+            }
+            Ok(raw) => {
+                received_ms = raw.received_ms.unwrap_or(0);
+                protocol = self.publish(&raw, &record, build);
+            }
+        }
+        let skipped = self.decoded.skipped.len();
+        let OutputBuffer { slots, bytes, .. } = &self.output;
+        Interpretation { protocol, received_ms, skipped, slots, bytes }
+    }
+
+    /// Interprets a publish; the protocol that it was read by.
+    fn publish(&mut self, raw: &RawView<'_>, record: &RawRecord<'_>, build: Build) -> &'static str {
+        let mut said = Said { readable: true, ..Said::default() };
+        let mut faults = Faults::default();
+        match self.sender(raw) {
+            Err(fault) => faults.add(fault),
+            Ok(sender) => {
+                let codec = match &sender {
+                    Sender::One(_, model) => {
+                        said.model = model.id;
+                        &model.codec
+                    }
+                    Sender::Many(_, codec) => codec,
                 };
-                let outputs = vec![Output::DeadLetter(Box::new(letter))];
-                return Interpretation { outputs, ..Interpretation::default() };
+                said.protocol = codec.protocol().name();
+                let input = Input {
+                    payload: raw.payload,
+                    topic: raw.topic,
+                    received_ms: raw.received_ms.unwrap_or(0),
+                };
+                match codec.decode(input, &mut self.decoded) {
+                    Err(err) => faults.add(Fault::new(err.code(), err.to_string(), err.byte_offset())),
+                    Ok(()) => self.records(&sender, said.protocol, raw, record, build, &mut faults),
+                }
             }
-        };
-        self.publish(raw, raw_ref, now_ms)
-    }
-
-    fn publish(&mut self, raw: RawPublish, raw_ref: RawRef, now_ms: i64) -> Interpretation {
-        let mut result = Interpretation {
-            key: if raw.device_id.is_empty() { raw.client_id.clone() } else { raw.device_id.clone() },
-            received_ms: raw.received_time.as_ref().map_or(0, time::to_unix_ms),
-            ..Interpretation::default()
-        };
-        let mut model = None;
-        let rejection = match self.sender(&raw) {
-            Err(rejection) => Some(rejection),
-            Ok((device, known)) => {
-                model = Some(known);
-                result.protocol = known.protocol.name();
-                let event = Envelope { device, model: known, raw: &raw, raw_ref: &raw_ref, now_ms };
-                self.payload(&event, &mut result)
-            }
-        };
-        if let Some(rejection) = rejection {
-            let letter = DeadLetter {
-                raw: Some(raw),
-                raw_ref: Some(raw_ref),
-                model: model.map(|m| m.id.to_owned()).unwrap_or_default(),
-                protocol: result.protocol.to_owned(),
-                code: rejection.code.to_owned(),
-                reason: rejection.reason,
-                byte_offset: rejection.byte_offset.and_then(|offset| u32::try_from(offset).ok()),
-                rejected_time: Some(time::from_unix_ms(now_ms)),
-                decoder_version: self.version.to_owned(),
-                raw_value: Bytes::new(),
-            };
-            result.outputs.push(Output::DeadLetter(Box::new(letter)));
         }
-        result
+        for fault in faults.iter() {
+            self.output.letter(fault, said, record, build);
+        }
+        said.protocol
     }
 
-    /// The activated device that a publish came from.
-    fn sender(&self, raw: &RawPublish) -> Result<(DeviceId, &'static Model), Rejection> {
+    /// Whom a publish speaks for.
+    fn sender<'a>(&self, raw: &RawView<'a>) -> Result<Sender<'a>, Fault> {
+        if raw.device_id.is_empty() {
+            let codec = self.catalogue.codec_of_account(raw.account).ok_or_else(|| {
+                let reason = format!(
+                    "account `{}` speaks for many devices, and no one way to read it is configured",
+                    raw.account
+                );
+                Fault::new("no_identity", reason, None)
+            })?;
+            return Ok(Sender::Many(raw.account, codec));
+        }
         let device: DeviceId = raw.device_id.parse().map_err(|err| {
-            Rejection::new("no_identity", format!("`{}` is no device id: {err}", raw.device_id))
+            Fault::new("no_identity", format!("`{}` is no device id: {err}", raw.device_id), None)
         })?;
-        match self.devices.get(&device) {
-            None => Err(Rejection::new("not_activated", format!("device {device} is not activated"))),
-            Some(found) if !found.is_active() => {
-                Err(Rejection::new("disabled", format!("device {device} is disabled")))
-            }
-            Some(found) => Ok((device, found.model)),
+        let model = active(&device, self.devices.get(&device), None)?;
+        Ok(Sender::One(device, model))
+    }
+
+    /// Makes the records of a payload outputs; what is not usable is a fault.
+    fn records(
+        &mut self,
+        sender: &Sender<'_>,
+        protocol: &'static str,
+        raw: &RawView<'_>,
+        record: &RawRecord<'_>,
+        build: Build,
+        faults: &mut Faults,
+    ) {
+        for err in &self.decoded.rejected {
+            faults.add(Fault::new(err.code(), err.to_string(), err.byte_offset()));
+        }
+        let count = u32::try_from(self.decoded.records.len()).unwrap_or(u32::MAX);
+        if count == 0 && faults.is_empty() {
+            let skipped = self.decoded.skipped.len();
+            let reason = format!("the payload holds no event ({skipped} records were skipped)");
+            faults.add(Fault::new("no_records", reason, None));
+        }
+        let received_ms = raw.received_ms.unwrap_or(0);
+        let ids = EventIds::new(record.topic, record.partition, record.offset, received_ms);
+        for (index, part) in (0..count).zip(&self.decoded.records) {
+            let (device, model) = match self.owner(sender, part) {
+                Ok(owner) => owner,
+                Err(fault) => {
+                    faults.add(fault);
+                    continue;
+                }
+            };
+            let encoded = raw.payload.get(part.span.clone()).unwrap_or_default();
+            let own = Own {
+                kind: part.kind,
+                event_id: ids.at(index),
+                dedup_key: dedup_key(device, protocol, encoded),
+                device,
+                model,
+                index,
+                count,
+                quality: self.clock.suspicion(part.device_time_ms, received_ms),
+                body: self.decoded.body(part),
+            };
+            self.output.event(&own, protocol, raw, record, build);
         }
     }
 
-    /// Decodes the payload into events; what is not usable is the rejection.
-    fn payload(&mut self, envelope: &Envelope<'_>, result: &mut Interpretation) -> Option<Rejection> {
-        let payload = &envelope.raw.payload;
-        self.scratch.clear();
-        if let Err(err) = envelope.model.protocol.decode(payload, &self.options, &mut self.scratch) {
-            let byte_offset = err.byte_offset();
-            return Some(Rejection { code: err.code(), reason: err.to_string(), byte_offset });
-        }
-        result.skipped = self.scratch.skipped.len();
-        let count = u32::try_from(self.scratch.records.len()).unwrap_or(u32::MAX);
-        if count == 0 {
-            let reason = format!("the payload holds no event ({} records were skipped)", result.skipped);
-            return Some(Rejection::new("no_records", reason));
-        }
-        let mut foreign: Option<(DeviceId, usize)> = None;
-        for (index, record) in (0..count).zip(self.scratch.records.drain(..)) {
-            match &record.device_id {
-                Some(claimed) if *claimed != envelope.device => {
-                    foreign.get_or_insert((claimed.clone(), record.span.start));
+    /// Whose event a record is, and of which model.
+    fn owner<'r>(
+        &self,
+        sender: &'r Sender<'_>,
+        part: &'r Record,
+    ) -> Result<(&'r DeviceId, &'static str), Fault> {
+        let offset = Some(part.span.start);
+        match sender {
+            Sender::One(device, model) => match &part.device_id {
+                Some(claimed) if claimed != device => {
+                    let reason = format!("the session is {device}, the payload says {claimed}");
+                    Err(Fault::new("identity_mismatch", reason, offset))
                 }
-                _ => {
-                    let place =
-                        RawRef { record_index: index, record_count: count, ..envelope.raw_ref.clone() };
-                    result.outputs.push(envelope.fill(record, place, self.clock, self.version));
+                _ => Ok((device, model.id)),
+            },
+            Sender::Many(account, _) => {
+                let device = part.device_id.as_ref().ok_or_else(|| {
+                    let reason = "the record names no device, and its session speaks for many";
+                    Fault::new("no_identity", reason, offset)
+                })?;
+                let login = self.devices.login(device);
+                let model = active(device, login.as_ref().map(|login| login.device), offset)?;
+                if let Some(other) = login.filter(|login| login.account() != *account) {
+                    let other = other.account();
+                    let reason = format!("device {device} belongs to account {other}, not to {account}");
+                    return Err(Fault::new("identity_mismatch", reason, offset));
                 }
+                Ok((device, model.id))
             }
         }
-        foreign.map(|(claimed, offset)| Rejection {
-            code: "identity_mismatch",
-            reason: format!("the session is {}, the payload says {claimed}", envelope.device),
-            byte_offset: Some(offset),
-        })
     }
 }
 
-/// What all events of one publish have in common.
-struct Envelope<'a> {
-    device: DeviceId,
-    model: &'static Model,
-    raw: &'a RawPublish,
-    raw_ref: &'a RawRef,
-    now_ms: i64,
+/// The model of a device that a person activated.
+fn active(device: &DeviceId, found: Option<Device>, offset: Option<usize>) -> Result<&'static Model, Fault> {
+    match found {
+        None => Err(Fault::new("not_activated", format!("device {device} is not activated"), offset)),
+        Some(found) if !found.is_active() => {
+            Err(Fault::new("disabled", format!("device {device} is disabled"), offset))
+        }
+        Some(found) => Ok(found.model),
+    }
 }
 
-impl Envelope<'_> {
-    fn fill(&self, record: Record, place: RawRef, clock: ClockSettings, version: &str) -> Output {
-        let received_ms = self.raw.received_time.as_ref().map_or(0, time::to_unix_ms);
-        let event_id = event_id::event_id(&place, received_ms);
-        let protocol = self.model.protocol.name();
-        let encoded = self.raw.payload.get(record.span).unwrap_or_default();
-        let dedup_key = event_id::dedup_key(&self.device, protocol, encoded);
-        let suspicion = |device_time: Option<&Timestamp>| {
-            clock.suspicion(device_time.map(time::to_unix_ms), received_ms).map(i32::from)
+/// What dead letters of one publish say alike.
+#[derive(Debug, Clone, Copy, Default)]
+struct Said {
+    model: &'static str,
+    protocol: &'static str,
+    readable: bool,
+}
+
+impl OutputBuffer {
+    fn clear(&mut self) {
+        self.slots.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(KEEP);
+        self.shared.clear();
+    }
+
+    fn event(
+        &mut self,
+        own: &Own<'_>,
+        protocol: &str,
+        raw: &RawView<'_>,
+        record: &RawRecord<'_>,
+        build: Build,
+    ) {
+        let key = self.key(own.device.as_str().as_bytes());
+        let start = self.bytes.len();
+        self.shared.write(&mut self.bytes, own, protocol, raw, record, build);
+        let kind = match own.kind {
+            Kind::Position => OutputKind::Position,
+            Kind::Event => OutputKind::Event,
         };
-        match record.body {
-            Body::Position(mut position) => {
-                position.quality.extend(suspicion(position.device_time.as_ref()));
-                Output::Position(Box::new(PositionEvent {
-                    event_id,
-                    dedup_key,
-                    device_id: self.device.to_string(),
-                    model: self.model.id.to_owned(),
-                    protocol: protocol.to_owned(),
-                    received_time: self.raw.received_time,
-                    decoded_time: Some(time::from_unix_ms(self.now_ms)),
-                    raw_ref: Some(place),
-                    decoder_version: version.to_owned(),
-                    region: self.raw.region.clone(),
-                    ..*position
-                }))
-            }
-            Body::Event(mut event) => {
-                event.quality.extend(suspicion(event.device_time.as_ref()));
-                Output::Event(Box::new(DeviceEvent {
-                    event_id,
-                    dedup_key,
-                    device_id: self.device.to_string(),
-                    model: self.model.id.to_owned(),
-                    protocol: protocol.to_owned(),
-                    received_time: self.raw.received_time,
-                    decoded_time: Some(time::from_unix_ms(self.now_ms)),
-                    raw_ref: Some(place),
-                    decoder_version: version.to_owned(),
-                    region: self.raw.region.clone(),
-                    ..*event
-                }))
-            }
-        }
+        let value = start..self.bytes.len();
+        self.slots.push(Slot { kind, key, value, dedup_key: Some(own.dedup_key), code: None });
+    }
+
+    fn letter(&mut self, fault: &Fault, said: Said, record: &RawRecord<'_>, build: Build) {
+        // As the raw record: that of the device, or of the session that speaks for many.
+        let key = self.key(record.key);
+        let start = self.bytes.len();
+        let letter = Letter {
+            model: said.model,
+            protocol: said.protocol,
+            code: fault.code,
+            reason: &fault.sentence(),
+            byte_offset: fault.byte_offset,
+            readable: said.readable,
+        };
+        letter.write(&mut self.bytes, record, build);
+        let (kind, value) = (OutputKind::DeadLetter, start..self.bytes.len());
+        self.slots.push(Slot { kind, key, value, dedup_key: None, code: Some(fault.code) });
+    }
+
+    fn key(&mut self, key: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        start..self.bytes.len()
     }
 }
 
 impl ClockSettings {
     /// What is wrong with a device's clock, if its time is `device_ms` in a publish received at `received_ms`.
-    fn suspicion(self, device_ms: Option<i64>, received_ms: i64) -> Option<Quality> {
-        let ahead = device_ms?.saturating_sub(received_ms);
+    fn suspicion(self, device_ms: Option<i64>, received_ms: i64) -> QualitySet {
+        let mut quality = QualitySet::default();
+        let Some(device_ms) = device_ms else { return quality };
+        let ahead = device_ms.saturating_sub(received_ms);
         let bound = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         if ahead > bound(self.future_tolerance) {
-            Some(Quality::ClockInFuture)
+            quality.insert(Quality::ClockInFuture);
         } else if ahead < -bound(self.max_age) {
-            Some(Quality::ClockTooOld)
-        } else {
-            None
+            quality.insert(Quality::ClockTooOld);
         }
+        quality
     }
 }

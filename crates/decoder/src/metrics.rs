@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleetwire_service::metrics::CounterFamily;
 use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 
-use crate::interpret::{Interpretation, Output};
+use crate::interpret::{Interpretation, OutputKind};
 
 /// Handles, made once.
 #[derive(Debug)]
@@ -38,17 +38,17 @@ impl DecoderMetrics {
     }
 
     /// A raw record was interpreted.
-    pub(crate) fn interpreted(&self, result: &Interpretation, took: Duration) {
+    pub(crate) fn interpreted(&self, result: &Interpretation<'_>, took: Duration) {
         self.payloads.increment(1);
         self.decode.record(took);
         self.skipped.increment(result.skipped as u64);
         let mut events: u32 = 0;
-        for output in &result.outputs {
-            match output {
-                Output::Position(_) => self.positions.increment(1),
-                Output::Event(_) => self.events.increment(1),
-                Output::DeadLetter(letter) => {
-                    self.dead_letters.increment(word(&letter.code));
+        for output in result.outputs() {
+            match output.kind {
+                OutputKind::Position => self.positions.increment(1),
+                OutputKind::Event => self.events.increment(1),
+                OutputKind::DeadLetter => {
+                    self.dead_letters.increment(output.code.unwrap_or_default());
                     continue;
                 }
             }
@@ -65,11 +65,6 @@ impl DecoderMetrics {
 
 fn words() -> Vec<&'static str> {
     [crate::interpret::CODES, fleetwire_codec::DecodeError::CODES].concat()
-}
-
-/// The fixed word behind a code, so that a label can never be anything else.
-fn word(code: &str) -> &'static str {
-    words().into_iter().find(|known| *known == code).unwrap_or("other")
 }
 
 fn describe() {

@@ -9,11 +9,10 @@ use fleetwire_kafka::{
     Record, SendError, Start,
 };
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
-use fleetwire_registry::Devices;
+use fleetwire_registry::{Catalogue, Devices};
 use fleetwire_service::clock;
 use fleetwire_service::health::{Condition, Health};
 use fleetwire_service::stages::Stages;
-use prost::Message as _;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::interval;
@@ -21,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::config::DecoderSettings;
-use crate::interpret::{Interpreter, Output, RawRecord};
+use crate::interpret::{Interpreter, OutputKind, RawRecord};
 use crate::metrics::DecoderMetrics;
 use crate::pending::Pending;
 
@@ -46,6 +45,8 @@ pub struct Dependencies {
     pub topics: Topics,
     /// The registry's devices.
     pub devices: Arc<Devices>,
+    /// Their models.
+    pub catalogue: Catalogue,
     /// Whether they are all known: before that, an activated device may look unknown.
     pub caught_up: watch::Receiver<bool>,
     /// Conditions of the process.
@@ -58,7 +59,7 @@ pub struct Dependencies {
 
 /// Adds a decoder worker, as a stage of its own.
 pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stages) -> Result<()> {
-    let Dependencies { kafka, topics, devices, mut caught_up, health, version, grace } = needs;
+    let Dependencies { kafka, topics, devices, catalogue, mut caught_up, health, version, grace } = needs;
     let metrics = Arc::new(DecoderMetrics::new());
     let broken = Broken::default();
     let mut producing = kafka.clone();
@@ -71,13 +72,11 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
     let monitor = consumer.monitor();
     let stop = stages.open("decoder");
     let mut worker = Worker {
-        interpreter: Interpreter::new(devices, settings.iotm.clone(), settings.clock, version),
+        interpreter: Interpreter::new(devices, catalogue, settings.clock, version),
         names: Names::new(&topics),
-        producer,
+        sender: Sender { producer, broken: broken.clone(), stop: stop.clone(), patience: grace.mul_f64(0.5) },
         metrics,
         broken: broken.clone(),
-        stop: stop.clone(),
-        patience: grace.mul_f64(0.5),
     };
     let condition = health.condition("kafka_consumer");
     stages.spawn("decoder readiness", watch_consumer(monitor, condition, broken.clone(), stop.clone()));
@@ -168,18 +167,24 @@ impl Names {
             dead_letters: topics.name(Topic::DeadLetters),
         }
     }
+
+    /// The topic of an output, and the name of its message.
+    fn of(&self, kind: OutputKind) -> (&str, &'static str) {
+        match kind {
+            OutputKind::Position => (&self.positions, POSITION),
+            OutputKind::Event => (&self.events, DEVICE_EVENT),
+            OutputKind::DeadLetter => (&self.dead_letters, DEAD_LETTER),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Worker {
     interpreter: Interpreter,
     names: Names,
-    producer: Producer<Arc<Pending>>,
+    sender: Sender,
     metrics: Arc<DecoderMetrics>,
     broken: Broken,
-    stop: CancellationToken,
-    /// How long a stop waits for room.
-    patience: Duration,
 }
 
 impl Worker {
@@ -189,34 +194,41 @@ impl Worker {
             topic: message.topic(),
             partition: message.partition(),
             offset: message.offset(),
+            key: message.key().unwrap_or_default(),
             value: message.payload().unwrap_or_default(),
         };
         let result = self.interpreter.interpret(record, clock::unix_ms());
         self.metrics.interpreted(&result, started.elapsed());
-        // A raw record that nobody could read keeps the key that it came with.
-        let key =
-            if result.key.is_empty() { message.key().unwrap_or_default() } else { result.key.as_bytes() };
-        let pending = Arc::new(Pending::new(result.outputs.len(), result.received_ms, done));
-        for output in &result.outputs {
-            let (topic, message, value) = match output {
-                Output::Position(position) => (&self.names.positions, POSITION, position.encode_to_vec()),
-                Output::Event(event) => (&self.names.events, DEVICE_EVENT, event.encode_to_vec()),
-                Output::DeadLetter(letter) => (&self.names.dead_letters, DEAD_LETTER, letter.encode_to_vec()),
-            };
+        let outputs = result.outputs();
+        let pending = Arc::new(Pending::new(outputs.len(), result.received_ms, done));
+        for output in outputs {
+            let (topic, message) = self.names.of(output.kind);
             let record = Record {
                 topic,
-                key: Some(key),
-                payload: Some(&value),
+                key: Some(output.key),
+                payload: Some(output.value),
                 timestamp_ms: None,
                 headers: &[(TYPE_HEADER, message.as_bytes())],
             };
-            if let Err(err) = self.send(record, &pending, handle) {
+            if let Err(err) = self.sender.send(record, &pending, handle) {
                 self.broken.tell(format!("an event could not be handed to Kafka's client: {err}"));
                 return;
             }
         }
     }
+}
 
+/// Hands events to Kafka's client.
+#[derive(Debug)]
+struct Sender {
+    producer: Producer<Arc<Pending>>,
+    broken: Broken,
+    stop: CancellationToken,
+    /// How long a stop waits for room.
+    patience: Duration,
+}
+
+impl Sender {
     /// Hands an event over; where there is no room, waits: that is the backpressure.
     fn send(&self, record: Record<'_>, pending: &Arc<Pending>, handle: &Handle) -> Result<(), SendError> {
         let mut stopping = None;

@@ -15,6 +15,7 @@ use fleetwire_frontend::auth::subscriber::SubscriberSettings;
 use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
+use fleetwire_registry::{Catalogue, CodecSettings, ModelSettings};
 use fleetwire_service::{logs, secret, settings};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -153,6 +154,8 @@ pub(crate) struct FrontendConfig {
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
     /// Accounts that watch live traffic.
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
+    /// Models beside, or over, the built-in ones.
+    pub(crate) models: BTreeMap<String, ModelSettings>,
 }
 
 /// Configuration of `fleetwire decoder`.
@@ -162,6 +165,8 @@ pub(crate) struct DecoderConfig {
     pub(crate) process: Process,
     pub(crate) kafka: Kafka,
     pub(crate) decoder: DecoderSettings,
+    /// Models beside, or over, the built-in ones.
+    pub(crate) models: BTreeMap<String, ModelSettings>,
 }
 
 /// Configuration of `fleetwire run`.
@@ -174,6 +179,15 @@ pub(crate) struct RunConfig {
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
     pub(crate) decoder: DecoderSettings,
+    pub(crate) models: BTreeMap<String, ModelSettings>,
+}
+
+/// The built-in models with those of a configuration.
+pub(crate) fn catalogue(
+    models: &BTreeMap<String, ModelSettings>,
+    defaults: &CodecSettings,
+) -> Result<Catalogue> {
+    Catalogue::load(models, defaults).map_err(|err| Usage(format!("[models] is not usable: {err}")).into())
 }
 
 /// Flags that every service has.

@@ -101,7 +101,7 @@ impl AddArgs {
     fn run(&self, flags: &TargetFlags) -> Result<Exit> {
         let device = self.device()?;
         let Self { model, name, .. } = self;
-        let model = Catalogue.get(model).ok_or_else(|| {
+        let model = Catalogue::built_in().get(model).ok_or_else(|| {
             Usage(format!("no model is called `{model}`; `fleetwire device models` lists them"))
         })?;
         let (password, shown) = self.password.read()?;
@@ -192,8 +192,8 @@ fn print_devices(devices: &BTreeMap<String, Device>, json: bool) -> Result<()> {
 fn models() {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["MODEL", "NAME", "ACCOUNT", "PROTOCOL"]);
-    for model in Catalogue.all() {
-        table.add_row([model.id, model.name, model.account, model.protocol.name()]);
+    for model in Catalogue::built_in().all() {
+        table.add_row([model.id, model.name, model.account, model.protocol().name()]);
     }
     println!("{table}");
 }

@@ -57,6 +57,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
+    let catalogue = config::catalogue(&config.models, &config.decoder.codecs())?;
     let metrics = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
     process::block_on(async {
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
 
         let mut parts = Parts::new(&config.process, client.clone(), topics.clone());
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
-        let registry = parts.registry();
+        let registry = parts.registry(catalogue);
         let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.add_decoder(&config.decoder, &registry)?;
         let admin_address = admin.address()?;
@@ -187,7 +188,8 @@ impl Log {
 
 /// Activates the devices of the published samples.
 fn activate_samples(client: &ClientSettings, topics: &Topics) -> Result<()> {
-    let model = Catalogue.get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
+    let model =
+        Catalogue::built_in().get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
     let samples = SAMPLE_DEVICES.iter().filter_map(|text| text.parse::<Imei>().ok());
     let activations: Vec<_> = samples
         .map(|imei| Activation {

@@ -12,9 +12,9 @@ use fleetwire_frontend::ingest::Origin;
 use fleetwire_frontend::{FrontendSettings, transports};
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
-use fleetwire_registry::Accounts;
 use fleetwire_registry::account::{AccountSettings, WellKnown};
 use fleetwire_registry::follow::Registry;
+use fleetwire_registry::{Accounts, Catalogue, CodecSettings};
 use fleetwire_service::admin::Admin;
 use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
@@ -55,12 +55,13 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let well_known =
         if config.frontend.allow_well_known_passwords { WellKnown::Allowed } else { WellKnown::Refused };
     let logins = logins(&config.accounts, &config.subscribers, well_known)?;
+    let catalogue = config::catalogue(&config.models, &CodecSettings::default())?;
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
         parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
-        let registry = parts.registry();
+        let registry = parts.registry(catalogue);
         parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.finish(registry, admin).await
     })
@@ -70,12 +71,13 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     let mut config: DecoderConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
+    let catalogue = config::catalogue(&config.models, &config.decoder.codecs())?;
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
         parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
-        let registry = parts.registry();
+        let registry = parts.registry(catalogue);
         parts.add_decoder(&config.decoder, &registry)?;
         parts.finish(registry, admin).await
     })
@@ -135,8 +137,8 @@ impl Parts {
     }
 
     /// The registry's view, to be followed once its task is added by [`Self::finish`].
-    pub(crate) fn registry(&self) -> Registry {
-        Registry::new(self.kafka.clone(), &self.topics, self.health.condition("registry"))
+    pub(crate) fn registry(&self, catalogue: Catalogue) -> Registry {
+        Registry::new(self.kafka.clone(), &self.topics, catalogue, self.health.condition("registry"))
     }
 
     /// Adds a frontend; returns where devices connect.
@@ -167,6 +169,7 @@ impl Parts {
         let needs = fleetwire_decoder::Dependencies {
             kafka: self.kafka.clone(),
             topics: self.topics.clone(),
+            catalogue: registry.devices().catalogue(),
             devices: registry.devices(),
             caught_up: registry.caught_up(),
             health: self.health.clone(),

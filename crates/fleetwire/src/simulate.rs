@@ -143,7 +143,8 @@ fn range(text: &str) -> Result<(u32, u32), String> {
 /// Activates every device of the fleet, so that what it sends is decoded.
 fn activate_fleet(args: &SimulateArgs, settings: &Settings) -> Result<()> {
     let target = args.target.resolve()?;
-    let model = Catalogue.get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
+    let model =
+        Catalogue::built_in().get(Catalogue::DEFAULT).context("the catalogue lacks its default model")?;
     let activations: Vec<_> = (0..settings.devices)
         .filter_map(|index| fleetwire_simulator::imei(settings.first_imei_14, index))
         .map(|imei| Activation {

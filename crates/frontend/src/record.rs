@@ -10,10 +10,9 @@ use std::sync::OnceLock;
 
 use compact_str::CompactString;
 use fleetwire_model::pb::Qos;
-use fleetwire_model::time;
+use fleetwire_model::wire;
 use fleetwire_mqtt::packet::QoS;
 use fleetwire_mqtt::{Publish, SessionFacts};
-use prost::Message as _;
 
 /// A thread's buffer beyond this size is not kept.
 const KEEP: usize = 64 * 1024;
@@ -73,14 +72,14 @@ fn head(origin: &Origin, session: &SessionFacts, source: &Source<'_>) -> Box<[u8
     // It only fails when there is no memory.
     let _written = write!(address, "{}", session.peer);
     let mut out = Vec::new();
-    text(&mut out, 3, source.client_id);
-    text(&mut out, 4, &session.account);
-    text(&mut out, 5, source.device);
-    text(&mut out, 11, &origin.frontend_id);
-    text(&mut out, 12, &session.session_id);
-    text(&mut out, 14, &address);
-    number(&mut out, 15, u64::from(session.level as u8));
-    text(&mut out, 19, &origin.region);
+    wire::text(&mut out, 3, source.client_id);
+    wire::text(&mut out, 4, &session.account);
+    wire::text(&mut out, 5, source.device);
+    wire::text(&mut out, 11, &origin.frontend_id);
+    wire::text(&mut out, 12, &session.session_id);
+    wire::text(&mut out, 14, &address);
+    wire::number(&mut out, 15, u64::from(session.level as u8));
+    wire::text(&mut out, 19, &origin.region);
     out.into_boxed_slice()
 }
 
@@ -90,73 +89,21 @@ fn body(out: &mut Vec<u8>, model: &str, publish: &Publish) {
         QoS::AtLeastOnce => Qos::AtLeastOnce,
         QoS::ExactlyOnce => Qos::ExactlyOnce,
     };
-    bytes(out, 1, &publish.payload);
-    text(out, 2, &publish.topic);
-    number(out, 6, u64::from(qos as u8));
-    number(out, 7, publish.retain.into());
-    number(out, 8, publish.dup.into());
-    number(out, 9, publish.packet_id.into());
-    let received = time::from_unix_ms(i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX));
-    key(out, 10, BYTES);
-    variable(out, received.encoded_len() as u64);
-    // A vector always has room.
-    let _encoded = received.encode(out);
-    number(out, 13, publish.sequence);
-    text(out, 16, publish.content_type().unwrap_or_default());
+    wire::bytes(out, 1, &publish.payload);
+    wire::text(out, 2, &publish.topic);
+    wire::number(out, 6, u64::from(qos as u8));
+    wire::number(out, 7, publish.retain.into());
+    wire::number(out, 8, publish.dup.into());
+    wire::number(out, 9, publish.packet_id.into());
+    wire::timestamp(out, 10, i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX));
+    wire::number(out, 13, publish.sequence);
+    wire::text(out, 16, publish.content_type().unwrap_or_default());
     for (name, value) in publish.user_properties() {
-        let size = field_size(name) + field_size(value);
-        key(out, 17, BYTES);
-        variable(out, size as u64);
-        text(out, 1, name);
-        text(out, 2, value);
+        wire::message(out, 17, |out| {
+            wire::text(out, 1, name);
+            wire::text(out, 2, value);
+        });
     }
-    number(out, 18, publish.will.into());
-    text(out, 20, model);
-}
-
-/// Wire types.
-const NUMBER: u8 = 0;
-const BYTES: u8 = 2;
-
-fn text(out: &mut Vec<u8>, field: u8, text: &str) {
-    bytes(out, field, text.as_bytes());
-}
-
-/// A field with the value that it has by default is left out.
-fn bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    if !bytes.is_empty() {
-        key(out, field, BYTES);
-        variable(out, bytes.len() as u64);
-        out.extend_from_slice(bytes);
-    }
-}
-
-fn number(out: &mut Vec<u8>, field: u8, number: u64) {
-    if number != 0 {
-        key(out, field, NUMBER);
-        variable(out, number);
-    }
-}
-
-fn key(out: &mut Vec<u8>, field: u8, wire_type: u8) {
-    variable(out, u64::from(field) << 3 | u64::from(wire_type));
-}
-
-#[inline]
-fn variable(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(low_bits(number) | 0x80);
-        number >>= 7;
-    }
-    out.push(low_bits(number));
-}
-
-/// Seven bits.
-const fn low_bits(number: u64) -> u8 {
-    (number & 0x7f) as u8
-}
-
-/// Bytes of a text field whose number is below 16.
-fn field_size(text: &str) -> usize {
-    if text.is_empty() { 0 } else { 1 + prost::length_delimiter_len(text.len()) + text.len() }
+    wire::number(out, 18, publish.will.into());
+    wire::text(out, 20, model);
 }

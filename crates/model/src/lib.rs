@@ -7,6 +7,7 @@ pub mod event_id;
 pub mod pb;
 pub mod time;
 pub mod topic;
+pub mod wire;
 
 pub use device_id::{DeviceId, Imei};
 pub use topic::{TYPE_HEADER, Topic, Topics};

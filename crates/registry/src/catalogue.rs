@@ -1,9 +1,17 @@
-//! The model catalogue: how each model connects and which protocol it speaks.
+//! The model catalogue: how each model connects and how its payloads are read.
+//!
+//! A process makes it once, from what is built in and what its settings add; it lives as long as the process, so
+//! that every device of the registry is a reference to its model and no more.
 
-use fleetwire_codec::Protocol;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use fleetwire_codec::{Codec, Protocol};
+
+use crate::model_settings::{CatalogueError, CodecSettings, ModelSettings, is_model_id};
 
 /// A device model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// Key of the catalogue, for example "xirgo-fms500-light-iotm".
     pub id: &'static str,
@@ -11,12 +19,27 @@ pub struct Model {
     pub name: &'static str,
     /// Account under which it connects.
     pub account: &'static str,
-    /// Protocol of its payloads.
-    pub protocol: Protocol,
+    /// How its payloads are read.
+    pub codec: Codec,
 }
 
-/// The models that the platform's setup pages list. All of them speak IOTM; the names are the vendor's.
-const BUILT_IN: &[Model] = &[
+impl Model {
+    /// The protocol of its payloads.
+    pub const fn protocol(&self) -> Protocol {
+        self.codec.protocol()
+    }
+}
+
+/// What is built in of a model.
+struct BuiltIn {
+    id: &'static str,
+    name: &'static str,
+    account: &'static str,
+    protocol: Protocol,
+}
+
+/// The models that the platform's setup pages list; the names are the vendors'.
+const BUILT_IN: &[BuiltIn] = &[
     iotm("xirgo-fms500-light-iotm", "Xirgo Global (BCE) FMS500 Light IOTM"),
     iotm("xirgo-fms500-light-plus-iotm", "Xirgo Global (BCE) FMS500 Light+ IOTM"),
     iotm("xirgo-fms500-stcan-iotm", "Xirgo Global (BCE) FMS500 StCAN MQTT"),
@@ -27,39 +50,145 @@ const BUILT_IN: &[Model] = &[
     iotm("xirgo-gx47", "Xirgo Global GX47"),
 ];
 
-const fn iotm(id: &'static str, name: &'static str) -> Model {
-    Model { id, name, account: "bce_device", protocol: Protocol::Iotm }
+const fn iotm(id: &'static str, name: &'static str) -> BuiltIn {
+    BuiltIn { id, name, account: "bce_device", protocol: Protocol::Iotm }
 }
 
-/// All models.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Catalogue;
+/// All models of a process.
+#[derive(Debug, Clone, Copy)]
+pub struct Catalogue(&'static [Model]);
 
 impl Catalogue {
     /// The model of devices that no person gave one, in simulations and demonstrations.
     pub const DEFAULT: &'static str = "xirgo-fms500-light-iotm";
 
-    /// The model with this key.
-    pub fn get(self, id: &str) -> Option<&'static Model> {
-        BUILT_IN.iter().find(|model| model.id == id)
+    /// What is built in, read as the defaults of the protocols say.
+    pub fn built_in() -> Self {
+        static MODELS: OnceLock<Catalogue> = OnceLock::new();
+        // Nothing of what is built in can be unusable; a test holds that.
+        *MODELS.get_or_init(|| Self::load(&BTreeMap::new(), &CodecSettings::default()).unwrap_or(Self(&[])))
     }
 
-    /// Every model.
-    pub fn all(self) -> &'static [Model] {
-        BUILT_IN
+    /// The built-in models, with those of the settings beside or over them. What it makes stays for as long as the
+    /// process lives.
+    pub fn load(
+        models: &BTreeMap<String, ModelSettings>,
+        defaults: &CodecSettings,
+    ) -> Result<Self, CatalogueError> {
+        let built_in = BUILT_IN.iter().map(|model| (model.id, Some(model)));
+        let mut all: BTreeMap<&str, Option<&BuiltIn>> = built_in.collect();
+        for id in models.keys() {
+            all.entry(id).or_insert(None);
+        }
+        let none = ModelSettings::default();
+        let models = all
+            .into_iter()
+            .map(|(id, built_in)| model(id, built_in, models.get(id).unwrap_or(&none), defaults));
+        Ok(Self(models.collect::<Result<Vec<_>, _>>()?.leak()))
     }
+
+    /// The model with this key.
+    pub fn get(self, id: &str) -> Option<&'static Model> {
+        let place = self.0.binary_search_by(|model| model.id.cmp(id)).ok()?;
+        self.0.get(place)
+    }
+
+    /// Every model, in the order of their keys.
+    pub fn all(self) -> &'static [Model] {
+        self.0
+    }
+
+    /// How the payloads of an account are read whose sessions speak for many devices: as all of its models say. `None`
+    /// if it has none, or if they do not agree.
+    pub fn codec_of_account(self, account: &str) -> Option<&'static Codec> {
+        let mut codecs = self.0.iter().filter(|model| model.account == account).map(|model| &model.codec);
+        let first = codecs.next()?;
+        codecs.all(|other| other == first).then_some(first)
+    }
+}
+
+fn model(
+    id: &str,
+    built_in: Option<&BuiltIn>,
+    settings: &ModelSettings,
+    defaults: &CodecSettings,
+) -> Result<Model, CatalogueError> {
+    if built_in.is_none() && !is_model_id(id) {
+        return Err(CatalogueError::Id(id.to_owned()));
+    }
+    let missing = |key| CatalogueError::Missing { model: id.to_owned(), key };
+    let text = |own: &str, built_in: Option<&'static str>| {
+        if own.is_empty() { built_in } else { Some(&*own.to_owned().leak()) }
+    };
+    let protocol = settings.protocol.or(built_in.map(|model| model.protocol));
+    let codec = settings.codec(id, protocol.ok_or_else(|| missing("protocol"))?, defaults)?;
+    let key = built_in.map_or_else(|| &*id.to_owned().leak(), |model| model.id);
+    Ok(Model {
+        id: key,
+        name: text(&settings.name, built_in.map(|model| model.name)).unwrap_or(key),
+        account: text(&settings.account, built_in.map(|model| model.account))
+            .ok_or_else(|| missing("account"))?,
+        codec,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use fleetwire_codec::iotm;
+
     use super::*;
+
+    fn load(text: &str) -> Result<Catalogue, CatalogueError> {
+        Catalogue::load(&toml::from_str(text).unwrap(), &CodecSettings::default())
+    }
 
     #[test]
     fn every_model_is_found_by_its_key_and_keys_are_unique() {
-        for model in Catalogue.all() {
-            assert_eq!(Catalogue.get(model.id), Some(model));
+        let catalogue = Catalogue::built_in();
+        assert_eq!(catalogue.all().len(), BUILT_IN.len());
+        for model in catalogue.all() {
+            assert_eq!(catalogue.get(model.id), Some(model));
         }
-        assert!(Catalogue.get(Catalogue::DEFAULT).is_some());
-        assert!(Catalogue.get("toaster").is_none());
+        assert!(catalogue.get(Catalogue::DEFAULT).is_some());
+        assert!(catalogue.get("toaster").is_none());
+    }
+
+    #[test]
+    fn settings_add_a_model_and_change_a_built_in_one() {
+        let catalogue = load(
+            "[acme-t1]\nname = 'Acme T1'\naccount = 'acme'\nprotocol = 'iotm'\n\
+             [xirgo-lx41.iotm]\nprofile = 'j1939'",
+        )
+        .unwrap();
+        let added = catalogue.get("acme-t1").unwrap();
+        assert_eq!((added.name, added.account, added.protocol()), ("Acme T1", "acme", Protocol::Iotm));
+        let changed = catalogue.get("xirgo-lx41").unwrap();
+        assert_eq!((changed.name, changed.account), ("Xirgo Global LX41", "bce_device"));
+        let options = iotm::Options { profile: iotm::Profile::J1939, ..iotm::Options::default() };
+        assert_eq!(changed.codec, Codec::Iotm(options));
+        let other = catalogue.get("xirgo-lx42").unwrap();
+        assert_eq!(other.codec, Codec::Iotm(iotm::Options::default()));
+    }
+
+    #[test]
+    fn a_model_that_is_not_usable_is_refused_with_what_is_missing() {
+        for (text, part) in [
+            ("['a b']\nprotocol = 'iotm'\naccount = 'x'", "`a b`"),
+            ("[new]\naccount = 'x'", "protocol"),
+            ("[new]\nprotocol = 'iotm'", "account"),
+        ] {
+            let error = load(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_account_of_many_devices_is_read_as_all_of_its_models_are() {
+        let catalogue = load("[xirgo-lx41]\naccount = 'own'\n[xirgo-lx42]\naccount = 'own'").unwrap();
+        assert!(catalogue.codec_of_account("own").is_some());
+        assert!(catalogue.codec_of_account("nobody").is_none());
+        let differ =
+            "[xirgo-lx41]\naccount = 'own'\niotm = { profile = 'j1939' }\n[xirgo-lx42]\naccount = 'own'";
+        assert!(load(differ).unwrap().codec_of_account("own").is_none());
     }
 }

@@ -10,7 +10,7 @@ use crate::catalogue::{Catalogue, Model};
 use crate::password::PasswordHash;
 
 /// What a service needs to know of an activated device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Device {
     /// Its model.
     pub model: &'static Model,
@@ -26,7 +26,7 @@ impl Device {
 }
 
 /// What decides whether a device may come in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Login {
     /// The device.
     pub device: Device,
@@ -64,8 +64,18 @@ pub enum RecordError {
 }
 
 /// All devices by id.
-#[derive(Debug, Default)]
-pub struct Devices(DashMap<DeviceId, Entry>);
+#[derive(Debug)]
+pub struct Devices {
+    entries: DashMap<DeviceId, Entry>,
+    catalogue: Catalogue,
+}
+
+/// None yet, of the models that are built in.
+impl Default for Devices {
+    fn default() -> Self {
+        Self::new(Catalogue::built_in())
+    }
+}
 
 /// Most devices are nothing but their model and their status.
 #[derive(Debug)]
@@ -81,14 +91,24 @@ struct Own {
 }
 
 impl Devices {
+    /// None yet, of the models of a catalogue.
+    pub fn new(catalogue: Catalogue) -> Self {
+        Self { entries: DashMap::new(), catalogue }
+    }
+
+    /// The models that devices may be of.
+    pub const fn catalogue(&self) -> Catalogue {
+        self.catalogue
+    }
+
     /// The device, if a person registered it.
     pub fn get(&self, id: &DeviceId) -> Option<Device> {
-        self.0.get(id).map(|entry| entry.device)
+        self.entries.get(id).map(|entry| entry.device)
     }
 
     /// What decides whether the device may come in, if a person registered it.
     pub fn login(&self, id: &DeviceId) -> Option<Login> {
-        let entry = self.0.get(id)?;
+        let entry = self.entries.get(id)?;
         let own = entry.own.as_ref();
         Some(Login {
             device: entry.device,
@@ -99,12 +119,12 @@ impl Devices {
 
     /// How many are registered.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     /// Whether none is registered.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
     /// Takes one record of the registry topic: a `Device`, or a tombstone. A record that cannot be used
@@ -115,29 +135,33 @@ impl Devices {
         let text = String::from_utf8_lossy(key);
         let id: DeviceId = text.parse().map_err(|_| RecordError::Key)?;
         let Some(value) = value else {
-            self.0.remove(&id);
+            self.entries.remove(&id);
             return Ok(());
         };
-        let (entry, problem) = match read(&id, value) {
+        let (entry, problem) = match read(&id, value, self.catalogue) {
             Ok(read) => read,
             Err(error) => {
-                self.0.remove(&id);
+                self.entries.remove(&id);
                 return Err(error);
             }
         };
-        self.0.insert(id, entry);
+        self.entries.insert(id, entry);
         problem.map_or(Ok(()), Err)
     }
 }
 
 /// The entry of a record, and what is wrong with it although it can be used.
-fn read(key: &DeviceId, value: &[u8]) -> Result<(Entry, Option<RecordError>), RecordError> {
+fn read(
+    key: &DeviceId,
+    value: &[u8],
+    catalogue: Catalogue,
+) -> Result<(Entry, Option<RecordError>), RecordError> {
     let record = pb::Device::decode(value)?;
     if record.device_id != key.as_str() {
         return Err(RecordError::Mismatch);
     }
     let status = record.status();
-    let model = Catalogue.get(&record.model).ok_or(RecordError::UnknownModel(record.model))?;
+    let model = catalogue.get(&record.model).ok_or(RecordError::UnknownModel(record.model))?;
     let (mut password, mut problem) = (None, None);
     if !record.password_hash.is_empty() {
         let read = PasswordHash::from_bytes(&record.password_hash);

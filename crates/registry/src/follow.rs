@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::catalogue::Catalogue;
 use crate::devices::Devices;
 use crate::metrics::RegistryMetrics;
 
@@ -29,13 +30,13 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// An empty registry; its condition is ready once it has caught up.
-    pub fn new(client: ClientSettings, topics: &Topics, condition: Condition) -> Self {
+    /// An empty registry of the models of a catalogue; its condition is ready once it has caught up.
+    pub fn new(client: ClientSettings, topics: &Topics, catalogue: Catalogue, condition: Condition) -> Self {
         condition.not_ready("the device registry is being read");
         Self {
             client,
             topic: topics.name(Topic::Devices),
-            devices: Arc::default(),
+            devices: Arc::new(Devices::new(catalogue)),
             caught_up: watch::Sender::new(false),
             condition,
             metrics: RegistryMetrics::new(),

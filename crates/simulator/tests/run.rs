@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use acceptor::{Clients, Manners, listen};
-use fleetwire_codec::{Decoded, Options, Protocol};
+use fleetwire_codec::{Decoded, iotm};
 use fleetwire_simulator::{Failure, Refusal, Report, Settings, SimulateError, Stats, run};
 use rumqttc::ConnectReturnCode;
 use tokio::task::JoinSet;
@@ -72,7 +72,7 @@ async fn a_run_ends_when_every_message_is_acknowledged() {
         assert!(client.most_in_flight <= 4);
         for (topic, payload) in &client.publishes {
             let mut decoded = Decoded::default();
-            Protocol::Iotm.decode(payload, &Options::default(), &mut decoded).unwrap();
+            iotm::decode(payload, &iotm::Options::default(), &mut decoded).unwrap();
             assert!(topic == "BCE/D" || topic == "BCE/E");
             assert!(decoded.records.iter().all(|record| record.device_id.as_ref().unwrap().as_str() == id));
             records += decoded.records.len();

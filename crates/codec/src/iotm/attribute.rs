@@ -1,12 +1,9 @@
 //! Values to attributes, and scaled values to their fields.
 
-use bytes::Bytes;
-use fleetwire_model::pb::attribute_value::Value as Typed;
-use fleetwire_model::pb::{AttributeValue, PositionEvent};
-
+use super::scale::{Scale, Target};
 use super::sensors::{self, Class};
 use super::value::Value;
-use crate::{Scale, Target};
+use crate::{Attribute, Position};
 
 /// The largest whole number up to which every whole number is an exact `f64`.
 const MAX_EXACT: u64 = 1 << 53;
@@ -35,71 +32,48 @@ pub(super) fn whole(value: Value<'_>) -> Option<u32> {
     }
 }
 
-/// A value as an attribute, with the type that the device gave it. A zero, which comes without a type, has
-/// the type of its sensor's class; numbers that are not finite, and structures, are kept as their bytes.
-pub(super) fn typed(id: u16, value: Value<'_>) -> AttributeValue {
-    let typed = match value {
-        Value::Null => return AttributeValue { value: None },
-        Value::Bool(on) => Typed::BoolValue(on),
+/// Sets an attribute with the type that the device gave it. A zero, which comes without a type, has the type of
+/// its sensor's class; numbers that are not finite, and structures, are kept as their bytes.
+pub(super) fn put(position: &mut Position, name: &str, id: u16, value: Value<'_>) {
+    let value = match value {
+        Value::Null => Attribute::Absent,
+        Value::Bool(on) => Attribute::Bool(on),
         Value::Zero => match sensors::class(id) {
-            Class::Unsigned => Typed::UintValue(0),
-            Class::Signed => Typed::IntValue(0),
-            Class::Float => Typed::DoubleValue(0.0),
+            Class::Unsigned => Attribute::Uint(0),
+            Class::Signed => Attribute::Int(0),
+            Class::Float => Attribute::Double(0.0),
         },
-        Value::Unsigned(number) => Typed::UintValue(number),
-        Value::Signed(number) => Typed::IntValue(number),
-        Value::Float32(number) if number.is_finite() => Typed::DoubleValue(number.into()),
-        Value::Float32(number) => return bytes(&number.to_le_bytes()),
-        Value::Float64(number) if number.is_finite() => Typed::DoubleValue(number),
-        Value::Float64(number) => return bytes(&number.to_le_bytes()),
-        Value::Gps(gps) => return bytes(&gps.to_bytes()),
-        Value::Text(text) => Typed::StringValue(String::from_utf8_lossy(text).into_owned()),
-        Value::Bytes(raw) => return bytes(raw),
+        Value::Unsigned(number) => Attribute::Uint(number),
+        Value::Signed(number) => Attribute::Int(number),
+        Value::Float32(number) if number.is_finite() => Attribute::Double(number.into()),
+        Value::Float32(number) => return position.put(name, Attribute::Bytes(&number.to_le_bytes())),
+        Value::Float64(number) if number.is_finite() => Attribute::Double(number),
+        Value::Float64(number) => return position.put(name, Attribute::Bytes(&number.to_le_bytes())),
+        Value::Gps(gps) => return position.put(name, Attribute::Bytes(&gps.to_bytes())),
+        Value::Text(text) => return position.put(name, Attribute::Text(&String::from_utf8_lossy(text))),
+        Value::Bytes(raw) => Attribute::Bytes(raw),
     };
-    AttributeValue { value: Some(typed) }
-}
-
-/// An attribute of bytes; copied, so that it does not hold the payload.
-pub(super) fn bytes(raw: &[u8]) -> AttributeValue {
-    let value = Some(Typed::BytesValue(Bytes::copy_from_slice(raw)));
-    AttributeValue { value }
-}
-
-/// An attribute of a finite number.
-pub(super) const fn double(number: f64) -> AttributeValue {
-    let value = Some(Typed::DoubleValue(number));
-    AttributeValue { value }
-}
-
-/// An attribute that is true or false.
-pub(super) const fn boolean(on: bool) -> AttributeValue {
-    let value = Some(Typed::BoolValue(on));
-    AttributeValue { value }
-}
-
-/// Sets an attribute; a later one of the same name replaces an earlier one.
-pub(super) fn put(event: &mut PositionEvent, name: &str, value: AttributeValue) {
-    event.attributes.insert(name.to_owned(), value);
+    position.put(name, value);
 }
 
 /// Sets the attribute that is named after a sensor, as `io_0x2007`.
-pub(super) fn put_raw(event: &mut PositionEvent, id: u16, value: Value<'_>) {
-    event.attributes.insert(raw_name(id), typed(id, value));
+pub(super) fn put_raw(position: &mut Position, id: u16, value: Value<'_>) {
+    let mut name = *b"io_0x0000";
+    for (place, shift) in name.iter_mut().skip(5).zip([12, 8, 4, 0]) {
+        *place = hex_digit(id >> shift & 15);
+    }
+    // Always ASCII.
+    put(position, std::str::from_utf8(&name).unwrap_or_default(), id, value);
 }
 
-fn raw_name(id: u16) -> String {
-    let mut name = String::with_capacity(9);
-    name.push_str("io_0x");
-    for shift in [12, 8, 4, 0] {
-        let digit = char::from_digit(u32::from(id >> shift & 15), 16);
-        name.push(digit.unwrap_or('0').to_ascii_uppercase());
-    }
-    name
+const fn hex_digit(nibble: u16) -> u8 {
+    let nibble = (nibble & 15) as u8;
+    if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
 }
 
 /// Scales a number and puts it where the scale says. A result that is not finite, or not within the range
 /// of its field, is left out: the raw number tells it.
-pub(super) fn put_scaled(event: &mut PositionEvent, scale: &Scale, raw: f64) {
+pub(super) fn put_scaled(position: &mut Position, scale: &Scale, raw: f64) {
     let value = raw * scale.scale + scale.offset;
     let range = match scale.to {
         Target::Attribute(_) | Target::SupplyV | Target::BatteryV | Target::CoolantC => f64::MIN..=f64::MAX,
@@ -116,20 +90,20 @@ pub(super) fn put_scaled(event: &mut PositionEvent, scale: &Scale, raw: f64) {
         return;
     }
     match &scale.to {
-        Target::Attribute(name) => put(event, name, double(value)),
-        Target::SupplyV => event.power.get_or_insert_default().supply_v = Some(value),
-        Target::BatteryV => event.power.get_or_insert_default().battery_v = Some(value),
-        Target::BatteryLevelPct => event.power.get_or_insert_default().battery_level_pct = Some(value),
-        Target::EngineSpeedRpm => event.engine.get_or_insert_default().speed_rpm = Some(value),
-        Target::EngineHours => event.engine.get_or_insert_default().hours = Some(value),
-        Target::CoolantC => event.engine.get_or_insert_default().coolant_c = Some(value),
-        Target::EngineLoadPct => event.engine.get_or_insert_default().load_pct = Some(value),
-        Target::AcceleratorPct => event.engine.get_or_insert_default().accelerator_pct = Some(value),
-        Target::FuelLevelPct => event.fuel.get_or_insert_default().level_pct = Some(value),
-        Target::FuelUsedL => event.fuel.get_or_insert_default().used_l = Some(value),
-        Target::FuelRateLph => event.fuel.get_or_insert_default().rate_lph = Some(value),
-        Target::FuelLevel2Pct => event.fuel.get_or_insert_default().level_2_pct = Some(value),
-        Target::SignalDbm => event.cell.get_or_insert_default().signal_dbm = Some(nearest(value)),
+        Target::Attribute(name) => position.put(name, Attribute::Double(value)),
+        Target::SupplyV => position.power.supply_v = Some(value),
+        Target::BatteryV => position.power.battery_v = Some(value),
+        Target::BatteryLevelPct => position.power.battery_level_pct = Some(value),
+        Target::EngineSpeedRpm => position.engine.speed_rpm = Some(value),
+        Target::EngineHours => position.engine.hours = Some(value),
+        Target::CoolantC => position.engine.coolant_c = Some(value),
+        Target::EngineLoadPct => position.engine.load_pct = Some(value),
+        Target::AcceleratorPct => position.engine.accelerator_pct = Some(value),
+        Target::FuelLevelPct => position.fuel.level_pct = Some(value),
+        Target::FuelUsedL => position.fuel.used_l = Some(value),
+        Target::FuelRateLph => position.fuel.rate_lph = Some(value),
+        Target::FuelLevel2Pct => position.fuel.level_2_pct = Some(value),
+        Target::SignalDbm => position.cell.signal_dbm = Some(nearest(value)),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use fleetwire_model::pb::{Fix, FixType};
 
+use super::options::NoFixRule;
 use super::value::Gps;
-use crate::NoFixRule;
 
 /// Value of the dilution of precision by which a device says that it does not know it (inferred).
 const HDOP_UNKNOWN: u8 = 255;

@@ -15,17 +15,21 @@ mod attribute;
 mod container;
 mod event;
 mod fix;
+mod options;
+mod scale;
 mod sensors;
 mod telemetry;
 mod value;
 pub mod write;
 
+pub use options::{IgnitionRule, NoFixRule, Options};
+pub use scale::{Profile, Scale, SensorId, Target};
 pub use value::{Gps, Value};
 
 use fleetwire_model::pb::Quality;
 use fleetwire_model::{DeviceId, Imei};
 
-use crate::{Body, DecodeError, Decoded, Options, Record, Skipped, SkippedKind};
+use crate::{DecodeError, Decoded, Skipped, SkippedKind};
 use container::{Container, RawRecord};
 
 /// Record of items at one instant.
@@ -47,22 +51,37 @@ pub fn decode(payload: &[u8], options: &Options, out: &mut Decoded) -> Result<()
     };
     let mut device = None;
     for record in container.records() {
-        let body = match record.record_type {
+        let kept = match record.record_type {
             IMEI => {
                 device = imei(&record);
                 continue;
             }
-            TELEMETRY => telemetry::decode(record.body, options, out.blank_position()).map(Body::Position),
-            EVENT => event::decode(record.body).map(|event| Body::Event(Box::new(event))),
-            _ => None,
+            TELEMETRY => {
+                let position = out.blank_position();
+                let read = telemetry::decode(record.body, options, position);
+                if checksum_is_wrong {
+                    position.quality.insert(Quality::Checksum);
+                }
+                if read {
+                    out.keep_position(device.clone(), record.span());
+                }
+                read
+            }
+            EVENT => {
+                let event = out.blank_event();
+                let read = event::decode(record.body, event);
+                if checksum_is_wrong {
+                    event.quality.insert(Quality::Checksum);
+                }
+                if read {
+                    out.keep_event(device.clone(), record.span());
+                }
+                read
+            }
+            _ => false,
         };
-        match body {
-            Some(body) => out.records.push(Record {
-                device_id: device.clone(),
-                span: record.span(),
-                body: marked(body, checksum_is_wrong),
-            }),
-            None => out.skipped.push(skipped(&record)),
+        if !kept {
+            out.skipped.push(skipped(&record));
         }
     }
     Ok(())
@@ -71,16 +90,6 @@ pub fn decode(payload: &[u8], options: &Options, out: &mut Decoded) -> Result<()
 fn imei(record: &RawRecord<'_>) -> Option<DeviceId> {
     let number = u64::from_le_bytes(*record.body.first_chunk()?);
     Imei::from_number(number).ok().map(DeviceId::from)
-}
-
-fn marked(mut body: Body, checksum_is_wrong: bool) -> Body {
-    if checksum_is_wrong {
-        match &mut body {
-            Body::Position(event) => event.quality.push(Quality::Checksum.into()),
-            Body::Event(event) => event.quality.push(Quality::Checksum.into()),
-        }
-    }
-    body
 }
 
 fn skipped(record: &RawRecord<'_>) -> Skipped {

@@ -1,26 +1,24 @@
-//! Telemetry records: a time and items, into one `PositionEvent`. An item that does not fit the field of
+//! Telemetry records: a time and items, into one position. An item that does not fit the field of
 //! its sensor (another type, out of range, not finite) is kept as an attribute, so that nothing is lost.
 
-use fleetwire_model::pb::{AnalogInput, DigitalLine, Fix, FixType, OdometerSource};
-use fleetwire_model::pb::{PositionEvent, Quality, Temperature};
+use compact_str::ToCompactString as _;
+use fleetwire_model::pb::{Fix, FixType, OdometerSource, Quality};
 
+use super::options::{IgnitionRule, Options};
+use super::scale::SensorId;
 use super::sensors::{self, Meaning};
 use super::value::{Gps, Value, take_item};
 use super::{attribute, event, fix};
-use crate::{IgnitionRule, Options, SensorId};
+use crate::{Attribute, Position};
 
 /// Attribute with the bytes of a record from its first unreadable item to its end.
 const UNDECODED: &str = "undecoded";
 
-/// The event of a record's body, in an empty one; `None` if it is too short to hold a time.
-pub(super) fn decode(
-    body: &[u8],
-    options: &Options,
-    blank: Box<PositionEvent>,
-) -> Option<Box<PositionEvent>> {
-    let (time, mut items) = body.split_first_chunk()?;
-    let mut record = Telemetry::new(options, blank);
-    record.event.device_time = Some(event::seconds(*time));
+/// Fills in the position of a record's body; false if it is too short to hold a time.
+pub(super) fn decode(body: &[u8], options: &Options, position: &mut Position) -> bool {
+    let Some((time, mut items)) = body.split_first_chunk() else { return false };
+    let mut record = Telemetry::new(options, position);
+    record.position.device_time_ms = Some(event::milliseconds(*time));
     while !items.is_empty() {
         let Some((id, value, rest)) = take_item(items) else {
             record.stop(items);
@@ -29,14 +27,14 @@ pub(super) fn decode(
         record.item(id, value);
         items = rest;
     }
-    Some(record.finish())
+    record.finish();
+    true
 }
 
 /// A record on its way to an event: what is filled at once, and what only the whole record decides.
 struct Telemetry<'a> {
     options: &'a Options,
-    /// Boxed from the start: it is large, and would be copied on its way.
-    event: Box<PositionEvent>,
+    position: &'a mut Position,
     gps: Option<Gps>,
     speed: Option<Value<'a>>,
     course: Option<Value<'a>>,
@@ -49,10 +47,10 @@ struct Telemetry<'a> {
 }
 
 impl<'a> Telemetry<'a> {
-    fn new(options: &'a Options, event: Box<PositionEvent>) -> Self {
+    fn new(options: &'a Options, position: &'a mut Position) -> Self {
         Self {
             options,
-            event,
+            position,
             gps: None,
             speed: None,
             course: None,
@@ -65,8 +63,8 @@ impl<'a> Telemetry<'a> {
     }
 
     fn stop(&mut self, undecoded: &[u8]) {
-        self.event.quality.push(Quality::PartialRecord.into());
-        attribute::put(&mut self.event, UNDECODED, attribute::bytes(undecoded));
+        self.position.quality.insert(Quality::PartialRecord);
+        self.position.put(UNDECODED, Attribute::Bytes(undecoded));
     }
 
     fn item(&mut self, id: u16, value: Value<'a>) {
@@ -75,11 +73,11 @@ impl<'a> Telemetry<'a> {
         }
         if let Some(scale) = self.options.scale(id) {
             if let Some(raw) = attribute::number(value) {
-                attribute::put_scaled(&mut self.event, scale, raw);
+                attribute::put_scaled(self.position, scale, raw);
             }
-            attribute::put_raw(&mut self.event, id, value);
+            attribute::put_raw(self.position, id, value);
         } else if !sensors::meaning(id).is_some_and(|meaning| self.fill(id, meaning, value)) {
-            attribute::put_raw(&mut self.event, id, value);
+            attribute::put_raw(self.position, id, value);
         }
     }
 
@@ -96,14 +94,16 @@ impl<'a> Telemetry<'a> {
     /// Puts a value where its sensor belongs; false if it does not fit there.
     fn fill(&mut self, id: u16, meaning: Meaning, value: Value<'a>) -> bool {
         match (meaning, value) {
-            (Meaning::Motion, Value::Bool(on)) => self.event.is_moving = Some(on),
+            (Meaning::Motion, Value::Bool(on)) => self.position.is_moving = Some(on),
             (Meaning::Ignition, Value::Bool(on)) => self.ignition_signal = Some(on),
-            (Meaning::Input(number), Value::Bool(on)) => set_line(&mut self.event.inputs, number, on),
-            (Meaning::Output(number), Value::Bool(on)) => set_line(&mut self.event.outputs, number, on),
-            (Meaning::Driver, Value::Unsigned(number)) => self.event.driver_id = Some(number.to_string()),
+            (Meaning::Input(number), Value::Bool(on)) => return self.position.inputs.set(number, on),
+            (Meaning::Output(number), Value::Bool(on)) => return self.position.outputs.set(number, on),
+            (Meaning::Driver, Value::Unsigned(number)) => {
+                self.position.driver_id = Some(number.to_compact_string())
+            }
             (Meaning::Gps, Value::Gps(gps)) => self.gps = Some(gps),
             (Meaning::Named(name), _) => {
-                attribute::put(&mut self.event, name, attribute::typed(id, value));
+                attribute::put(self.position, name, id, value);
             }
             _ => {
                 return attribute::number(value)
@@ -117,32 +117,28 @@ impl<'a> Telemetry<'a> {
         let within = |low: f64, high: f64| (low..=high).contains(&number);
         match meaning {
             Meaning::AnalogMillivolts(input) => {
-                let volts = number / 1000.0;
-                self.event.analog_inputs.retain(|line| line.number != input);
-                self.event.analog_inputs.push(AnalogInput { number: input, volts });
+                return self.position.analog_inputs.set(input, number / 1000.0);
             }
             Meaning::Celsius(sensor) => {
-                self.event.temperatures.retain(|line| line.number != sensor);
-                let sensor_id = String::new();
-                self.event.temperatures.push(Temperature { number: sensor, celsius: number, sensor_id });
+                return self.position.temperatures.set(sensor, number);
             }
             Meaning::SupplyMillivolts => {
-                self.event.power.get_or_insert_default().supply_v = Some(number / 1000.0);
+                self.position.power.supply_v = Some(number / 1000.0);
             }
             Meaning::BatteryMillivolts => {
-                self.event.power.get_or_insert_default().battery_v = Some(number / 1000.0);
+                self.position.power.battery_v = Some(number / 1000.0);
             }
             Meaning::BatteryLevel if within(0.0, 100.0) => {
-                self.event.power.get_or_insert_default().battery_level_pct = Some(number);
+                self.position.power.battery_level_pct = Some(number);
             }
             Meaning::EngineLoad if within(0.0, 125.0) => {
-                self.event.engine.get_or_insert_default().load_pct = Some(number);
+                self.position.engine.load_pct = Some(number);
             }
             Meaning::FuelRate if number >= 0.0 => {
-                self.event.fuel.get_or_insert_default().rate_lph = Some(number / 20.0);
+                self.position.fuel.rate_lph = Some(number / 20.0);
             }
             Meaning::Scaled(name, factor) => {
-                attribute::put(&mut self.event, name, attribute::double(number * factor));
+                self.position.put(name, Attribute::Double(number * factor));
             }
             Meaning::VehicleDistance if number >= 0.0 => self.vehicle_m = Some(number * 5.0),
             Meaning::DeviceDistance if number >= 0.0 => self.device_m = Some(number),
@@ -161,22 +157,21 @@ impl<'a> Telemetry<'a> {
             return false;
         };
         match meaning {
-            Meaning::CountryCode => self.event.cell.get_or_insert_default().mcc = Some(whole),
-            Meaning::NetworkCode => self.event.cell.get_or_insert_default().mnc = Some(whole),
+            Meaning::CountryCode => self.position.cell.mcc = Some(whole),
+            Meaning::NetworkCode => self.position.cell.mnc = Some(whole),
             _ => self.satellites = Some(value),
         }
         true
     }
 
-    fn finish(mut self) -> Box<PositionEvent> {
-        self.event.ignition = self.ignition.map(|(_, on)| on);
+    fn finish(mut self) {
+        self.position.ignition = self.ignition.map(|(_, on)| on);
         // Where another source decided otherwise, the signal itself stays visible.
-        if let Some(on) = self.ignition_signal.filter(|on| self.event.ignition != Some(*on)) {
-            attribute::put(&mut self.event, "ignition_signal", attribute::boolean(on));
+        if let Some(on) = self.ignition_signal.filter(|on| self.position.ignition != Some(*on)) {
+            self.position.put("ignition_signal", Attribute::Bool(on));
         }
         self.finish_odometer();
         self.finish_fix();
-        self.event
     }
 
     /// The vehicle's own distance goes first; zero means that its bus is not connected, as far as the
@@ -185,37 +180,36 @@ impl<'a> Telemetry<'a> {
         let (metres, source) = match (self.vehicle_m, self.device_m) {
             (Some(vehicle), None) => (vehicle, OdometerSource::Vehicle),
             (Some(vehicle), Some(device)) if vehicle > 0.0 => {
-                attribute::put(&mut self.event, "distance_m", attribute::double(device));
+                self.position.put("distance_m", Attribute::Double(device));
                 (vehicle, OdometerSource::Vehicle)
             }
             (zero, Some(device)) => {
                 if zero.is_some() {
-                    attribute::put_raw(&mut self.event, 0x4003, Value::Zero);
+                    attribute::put_raw(self.position, 0x4003, Value::Zero);
                 }
                 (device, OdometerSource::Device)
             }
             (None, None) => return,
         };
-        self.event.odometer_m = Some(metres);
-        self.event.odometer_source = source.into();
+        self.position.odometer_m = Some((metres, source));
     }
 
     fn finish_fix(&mut self) {
         match self.gps {
             Some(gps) => {
-                self.event.fix = Some(fix::fix(&gps, self.options.no_fix_rule));
+                self.position.fix = Some(fix::fix(&gps, self.options.no_fix_rule));
                 if !fix::is_usable(&gps) {
-                    self.event.quality.push(Quality::CoordinatesOutOfRange.into());
+                    self.position.quality.insert(Quality::CoordinatesOutOfRange);
                 }
                 if !fix::is_usable(&gps) || !fix::has_course(&gps) {
-                    attribute::put_raw(&mut self.event, 0xD000, Value::Gps(gps));
+                    attribute::put_raw(self.position, 0xD000, Value::Gps(gps));
                 }
                 self.keep_if_different(0x2000, self.speed, gps.speed_kmh.into());
                 self.keep_if_different(0x300B, self.course, gps.course_deg.into());
                 self.keep_if_different(0x2001, self.satellites, gps.satellites.into());
             }
             None if self.speed.is_some() || self.course.is_some() || self.satellites.is_some() => {
-                self.event.fix = Some(Fix {
+                self.position.fix = Some(Fix {
                     r#type: FixType::NoFix.into(),
                     speed_kmh: self.speed.and_then(attribute::number),
                     heading_deg: self.course.and_then(attribute::number),
@@ -231,14 +225,7 @@ impl<'a> Telemetry<'a> {
         if let Some(value) = sensor
             && attribute::number(value).is_some_and(|number| (number - in_gps).abs() > f64::EPSILON)
         {
-            attribute::put_raw(&mut self.event, id, value);
+            attribute::put_raw(self.position, id, value);
         }
-    }
-}
-
-fn set_line(lines: &mut Vec<DigitalLine>, number: u32, on: bool) {
-    match lines.iter_mut().find(|line| line.number == number) {
-        Some(line) => line.on = on,
-        None => lines.push(DigitalLine { number, on }),
     }
 }

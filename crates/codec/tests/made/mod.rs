@@ -1,10 +1,12 @@
 //! Payloads made for a rule that no capture shows.
 
 use fleetwire_codec::iotm::write::Payload;
-use fleetwire_codec::iotm::{Gps, Value};
-use fleetwire_codec::{Body, DecodeError, Decoded, Options, Protocol};
+use fleetwire_codec::iotm::{Gps, Options, Value};
+use fleetwire_codec::{Body, Codec, DecodeError, Input};
 use fleetwire_model::pb::PositionEvent;
 use fleetwire_model::pb::attribute_value::Value as Typed;
+
+use crate::opened::{self, Decoded};
 
 pub(crate) const GPS: Gps = Gps {
     latitude: 54.5,
@@ -17,8 +19,8 @@ pub(crate) const GPS: Gps = Gps {
 };
 
 pub(crate) fn decoded(payload: &[u8], options: &Options) -> Result<Decoded, DecodeError> {
-    let mut out = Decoded::default();
-    Protocol::Iotm.decode(payload, options, &mut out).map(|()| out)
+    let codec = Codec::Iotm(options.clone());
+    opened::decode(&codec, Input { payload, ..Input::default() })
 }
 
 /// The event of one telemetry record.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fleetwire_codec::{Decoded, Options, Protocol};
+use fleetwire_codec::iotm::Options;
+use fleetwire_codec::{Codec, Input};
 use fleetwire_model::pb::attribute_value::Value as Typed;
 use fleetwire_model::pb::{FixType, OdometerSource, PositionEvent};
 use serde_json::Value;
+
+use crate::opened::{self, Decoded};
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/iotm")
@@ -25,9 +28,8 @@ pub(crate) fn payload(name: &str) -> Vec<u8> {
 
 /// What a payload that must decode holds.
 pub(crate) fn decode(payload: &[u8], options: &Options) -> Decoded {
-    let mut decoded = Decoded::default();
-    Protocol::Iotm.decode(payload, options, &mut decoded).unwrap();
-    decoded
+    let codec = Codec::Iotm(options.clone());
+    opened::decode(&codec, Input { payload, ..Input::default() }).unwrap()
 }
 
 /// An event as names and values; two are equal if every fact is, and none is missing in either.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetwire_model::pb::{RawPublish, UserProperty};
+use fleetwire_model::time;
 use fleetwire_mqtt::Transport;
 use fleetwire_mqtt::packet::{Level, Property};
 use proptest::prelude::*;
+use prost::Message as _;
 
 use super::*;
 

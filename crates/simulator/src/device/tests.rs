@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use fleetwire_codec::{Body, Decoded, Options, Protocol};
+use fleetwire_codec::{Body, Decoded, iotm};
 use fleetwire_model::pb::{FixType, PositionEvent};
 
 use super::*;
@@ -31,15 +31,16 @@ fn messages(settings: &Settings, index: u32, count: usize) -> Vec<(f64, Message)
 
 fn decode(message: &Message) -> Decoded {
     let mut decoded = Decoded::default();
-    Protocol::Iotm.decode(&message.payload, &Options::default(), &mut decoded).unwrap();
+    iotm::decode(&message.payload, &iotm::Options::default(), &mut decoded).unwrap();
     decoded
 }
 
 fn positions(settings: &Settings, index: u32, count: usize) -> Vec<PositionEvent> {
     let mut positions = Vec::new();
     for (_, message) in messages(settings, index, count) {
-        for record in decode(&message).records {
-            if let Body::Position(event) = record.body {
+        let decoded = decode(&message);
+        for record in &decoded.records {
+            if let Body::Position(event) = decoded.open(record).unwrap() {
                 positions.push(*event);
             }
         }
@@ -57,9 +58,9 @@ fn every_message_decodes_completely_and_names_its_device() {
             assert_eq!(decoded.records.len(), message.records as usize);
             for record in &decoded.records {
                 assert_eq!(record.device_id.as_ref().unwrap().as_str(), imei);
-                let (quality, topic) = match &record.body {
-                    Body::Position(event) => (&event.quality, "BCE/D"),
-                    Body::Event(event) => (&event.quality, "BCE/E"),
+                let (quality, topic) = match decoded.open(record).unwrap() {
+                    Body::Position(event) => (event.quality, "BCE/D"),
+                    Body::Event(event) => (event.quality, "BCE/E"),
                 };
                 assert!(quality.is_empty());
                 assert_eq!(message.topic, topic);
@@ -82,8 +83,9 @@ fn records_are_in_order_and_never_later_than_their_message() {
     for interval_s in [0, 1, 5, 900] {
         let mut before = 0;
         for (leaves, message) in messages(&settings(interval_s), 0, 500) {
-            for record in decode(&message).records {
-                let Body::Position(event) = record.body else {
+            let decoded = decode(&message);
+            for record in &decoded.records {
+                let Body::Position(event) = decoded.open(record).unwrap() else {
                     continue;
                 };
                 let time = event.device_time.unwrap().seconds;

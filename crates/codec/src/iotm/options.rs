@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::scale::{Profile, Scale, SensorId};
+use super::scale::{Profile, Scale, SensorId};
 
 /// How the payloads of one model are read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
