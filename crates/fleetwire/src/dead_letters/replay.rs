@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
+use fleetwire_decoder::interpret::RawRecord;
 use fleetwire_service::exit::Exit;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::RunConfig;
 use crate::dead_letters::ReplayArgs;
 use crate::dead_letters::letters::{self, Found};
-use crate::replay::{Filter, Letters, Progress, Raw, Sink, Tally, Today, Writer, one};
+use crate::replay::{Filter, Letters, Progress, Sink, Tally, Today, Writer, one};
 use crate::target::Target;
 
 /// A publish may have several dead letters, and is replayed once: so many are remembered.
@@ -69,14 +70,14 @@ fn again(found: &Found, today: &mut Today, sink: &mut Sink, tally: &mut Tally) -
     let letter = &found.letter;
     let Some(place) = &letter.raw_ref else { return Ok(()) };
     let value = letter.raw.as_ref().map(prost::Message::encode_to_vec);
-    let raw = Raw {
+    let raw = RawRecord {
         topic: &place.topic,
         partition: place.partition,
         offset: place.offset,
         key: &found.key,
         value: value.as_deref().unwrap_or(&letter.raw_value),
     };
-    let events = one(raw, today, &Filter::default(), sink, tally)?;
+    let events = one(raw, today, &Filter::everything(), sink, tally)?;
     tally.record(events);
     Ok(())
 }

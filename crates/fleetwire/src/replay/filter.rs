@@ -11,30 +11,35 @@ use prost::Message as _;
 use crate::process::Usage;
 
 /// Devices by id and by model; everything if neither is given.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Filter {
     device: Option<String>,
     model: Option<String>,
-    devices: Arc<Devices>,
+    devices: Option<Arc<Devices>>,
 }
 
 impl Filter {
     /// Checks that there can be such a device and such a model.
-    pub(crate) fn new(device: Option<&str>, model: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(device: Option<&str>, model: Option<&str>, models: Catalogue) -> Result<Self> {
         if let Some(device) = device {
             device.parse::<DeviceId>().map_err(|err| Usage(format!("--device {device}: {err}")))?;
         }
-        if let Some(model) = model.filter(|model| Catalogue.get(model).is_none()) {
-            let hint = "`fleetwire device models` lists them";
-            return Err(Usage(format!("no model is called `{model}`; {hint}")).into());
+        if let Some(model) = model.filter(|model| models.get(model).is_none()) {
+            let known: Vec<&str> = models.all().iter().map(|model| model.id).collect();
+            return Err(Usage(format!("no model is called `{model}`; known are {}", known.join(", "))).into());
         }
         let (device, model) = (device.map(str::to_owned), model.map(str::to_owned));
-        Ok(Self { device, model, devices: Arc::default() })
+        Ok(Self { device, model, devices: None })
+    }
+
+    /// Everything is wanted.
+    pub(crate) fn everything() -> Self {
+        Self { device: None, model: None, devices: None }
     }
 
     /// The same, knowing which model a device has.
     pub(crate) fn by(self, devices: Arc<Devices>) -> Self {
-        Self { devices, ..self }
+        Self { devices: Some(devices), ..self }
     }
 
     /// Whether a raw record may hold something that is wanted. Its key is the device, or a client that speaks for
@@ -55,6 +60,6 @@ impl Filter {
 
     fn model_of(&self, device: &str) -> Option<&'static str> {
         let id: DeviceId = device.parse().ok()?;
-        self.devices.get(&id).map(|device| device.model.id)
+        self.devices.as_ref()?.get(&id).map(|device| device.model.id)
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use range::one;
 pub(crate) use resume::place;
 pub(crate) use sink::{Letters, Sink, Writer};
 pub(crate) use tally::Tally;
-pub(crate) use today::{Raw, Today, resolve};
+pub(crate) use today::{Today, resolve};
 
 use crate::process::{self, Usage};
 use crate::replay::resume::Resume;
@@ -130,8 +130,9 @@ fn run(args: ReplayArgs) -> Result<Exit> {
         let (from, to) = (when::rfc3339(span.from_ms), when::rfc3339(span.to_ms));
         return Err(Usage(format!("--from {from} is not before --to {to}")).into());
     }
-    let filter = Filter::new(args.device.as_deref(), args.model.as_deref())?;
     let (target, config) = today::resolve(args.config.as_deref(), &args.target)?;
+    let models = today::catalogue(&config)?;
+    let filter = Filter::new(args.device.as_deref(), args.model.as_deref(), models)?;
     if args.output.shadow {
         let job = shadow::Job {
             span,

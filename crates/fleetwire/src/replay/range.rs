@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use fleetwire_decoder::interpret::RawRecord;
 use fleetwire_kafka::{Range, RangeEvent, RangeReader};
 use fleetwire_model::Topic;
 use fleetwire_service::exit::Exit;
@@ -17,7 +18,7 @@ use crate::replay::progress::Progress;
 use crate::replay::resume::{self, Resume};
 use crate::replay::sink::{Letters, Lines, Sink, Writer};
 use crate::replay::tally::Tally;
-use crate::replay::today::{Raw, Today};
+use crate::replay::today::Today;
 use crate::replay::{ReplayArgs, Span};
 use crate::target::Target;
 use crate::when;
@@ -190,7 +191,7 @@ fn decode(
             RangeEvent::Idle => continue,
             RangeEvent::End => return Ok(true),
         };
-        let raw = Raw {
+        let raw = RawRecord {
             topic: message.topic(),
             partition: message.partition(),
             offset: message.offset(),
@@ -208,7 +209,7 @@ fn decode(
 
 /// Decodes one raw record; returns how many events came of it.
 pub(crate) fn one(
-    raw: Raw<'_>,
+    raw: RawRecord<'_>,
     today: &mut Today,
     filter: &Filter,
     sink: &mut Sink,

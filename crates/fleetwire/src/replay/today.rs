@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use fleetwire_decoder::interpret::{Interpreter, Output, RawRecord};
-use fleetwire_registry::{Devices, read};
+use fleetwire_decoder::interpret::{Interpreter, OutputKind, RawRecord};
+use fleetwire_registry::{Catalogue, Devices, read};
 use fleetwire_service::{build, clock};
 use prost::Message as _;
 
@@ -63,17 +63,7 @@ pub(crate) struct Made<'a> {
     /// The message, encoded.
     pub(crate) value: &'a [u8],
     /// Why it is a dead letter.
-    pub(crate) code: Option<&'a str>,
-}
-
-/// Where a raw record lies, and what it is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Raw<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    pub(crate) key: &'a [u8],
-    pub(crate) value: &'a [u8],
+    pub(crate) code: Option<&'static str>,
 }
 
 /// This build's decoder.
@@ -81,27 +71,29 @@ pub(crate) struct Raw<'a> {
 pub(crate) struct Today {
     interpreter: Interpreter,
     devices: Arc<Devices>,
-    /// Records of the registry that could not be used.
-    pub(crate) unusable: usize,
+}
+
+/// The models that are built in, and those of the configuration.
+pub(crate) fn catalogue(config: &RunConfig) -> Result<Catalogue> {
+    config::catalogue(&config.models, &config.decoder.codecs())
 }
 
 impl Today {
     /// Reads the registry; blocks.
+    #[expect(clippy::print_stderr, reason = "for the person who gave the command, beside its result")]
     pub(crate) fn new(target: &Target, config: &RunConfig) -> Result<Self> {
-        let devices = Arc::new(Devices::default());
-        let mut unusable = 0;
+        let catalogue = catalogue(config)?;
+        let devices = Arc::new(Devices::new(catalogue));
         let registered = read::all(&target.client, &target.topics, REGISTRY)
             .context("the device registry cannot be read")?;
         for (key, device) in registered {
-            if devices.apply(key.as_bytes(), Some(&device.encode_to_vec())).is_err() {
-                unusable += 1;
+            if let Err(err) = devices.apply(key.as_bytes(), Some(&device.encode_to_vec())) {
+                eprintln!("the registry's record of {key} is not usable: {err}");
             }
         }
-        let settings = &config.decoder;
-        let version = build::version();
-        let interpreter =
-            Interpreter::new(Arc::clone(&devices), settings.iotm.clone(), settings.clock, version);
-        Ok(Self { interpreter, devices, unusable })
+        let clock = config.decoder.clock;
+        let interpreter = Interpreter::new(Arc::clone(&devices), catalogue, clock, build::version());
+        Ok(Self { interpreter, devices })
     }
 
     /// The registry of this moment.
@@ -112,24 +104,17 @@ impl Today {
     /// Decodes one raw record and hands over what it became, in order.
     pub(crate) fn decode(
         &mut self,
-        raw: Raw<'_>,
+        raw: RawRecord<'_>,
         mut each: impl FnMut(Made<'_>) -> Result<()>,
     ) -> Result<()> {
-        let record =
-            RawRecord { topic: raw.topic, partition: raw.partition, offset: raw.offset, value: raw.value };
-        let result = self.interpreter.interpret(record, clock::unix_ms());
-        // A raw record that nobody could read keeps the key that it came with.
-        let key = if result.key.is_empty() { raw.key } else { result.key.as_bytes() };
-        for output in &result.outputs {
-            let (kind, value, code) = match output {
-                Output::Position(position) => (Kind::Position, position.encode_to_vec(), None),
-                Output::Event(event) => (Kind::Event, event.encode_to_vec(), None),
-                Output::DeadLetter(letter) => {
-                    (Kind::DeadLetter, letter.encode_to_vec(), Some(letter.code.as_str()))
-                }
+        let result = self.interpreter.interpret(raw, clock::unix_ms());
+        result.outputs().try_for_each(|output| {
+            let kind = match output.kind {
+                OutputKind::Position => Kind::Position,
+                OutputKind::Event => Kind::Event,
+                OutputKind::DeadLetter => Kind::DeadLetter,
             };
-            each(Made { kind, key, value: &value, code })?;
-        }
-        Ok(())
+            each(Made { kind, key: output.key, value: output.value, code: output.code })
+        })
     }
 }

@@ -10,9 +10,12 @@
 mod apache;
 mod bad_input;
 mod command_line;
+mod dead_letters;
 mod embedded;
 mod faults;
 mod logins;
 mod loss;
+mod raws;
+mod replay;
 mod subscribers;
 mod support;

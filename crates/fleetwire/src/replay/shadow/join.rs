@@ -4,6 +4,7 @@
 //! decoded, and is settled then. What this build makes waits until its topic is surely past its time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::replay::shadow::side::{Place, Side};
 use crate::replay::today::Kind;
@@ -17,8 +18,10 @@ pub(super) enum Verdict {
     Added(Side),
     /// It was produced, and this build does not make it.
     Removed(Side),
-    /// It was produced more than once: after a decoder had ended, or by a replay.
-    Repeat,
+    /// It was produced more than once, after a decoder had ended, or by a replay; the first one counts.
+    Repeat { differs: bool },
+    /// It was produced of a raw record that is not there now, or not of the range.
+    Orphan,
     /// It came so late that its place is forgotten: not compared.
     Late,
 }
@@ -31,6 +34,14 @@ pub(super) enum Verdict {
 )]
 pub(super) struct TooMany(usize);
 
+/// Something that this build makes.
+#[derive(Debug)]
+enum New {
+    Waiting(Side),
+    /// It has met what was produced, of which the hash is kept so that repeats are known.
+    Met(u64),
+}
+
 /// What waits on both sides.
 #[derive(Debug)]
 pub(super) struct Join {
@@ -38,8 +49,8 @@ pub(super) struct Join {
     max_waiting: usize,
     /// Produced, and its raw record is not decoded yet.
     old: BTreeMap<Place, Side>,
-    /// Made by this build: still waiting, or met already and kept so that repeats are known.
-    new: HashMap<Place, Option<Side>>,
+    /// Made by this build.
+    new: HashMap<Place, New>,
     /// The places of `new`, by kind and time of reception.
     due: [BTreeSet<(i64, Place)>; 3],
     waiting_new: usize,
@@ -64,13 +75,16 @@ impl Join {
     pub(super) fn produced(&mut self, old: Side, raw_ms: i64) -> Result<Option<Verdict>, TooMany> {
         let place = old.place;
         match self.new.get_mut(&place) {
-            Some(new) => {
-                return Ok(Some(match new.take() {
-                    Some(new) => {
+            Some(known) => {
+                return Ok(Some(match std::mem::replace(known, New::Met(hash(&old))) {
+                    New::Waiting(new) => {
                         self.waiting_new -= 1;
                         Verdict::Both { old, new }
                     }
-                    None => Verdict::Repeat,
+                    New::Met(first) => {
+                        *known = New::Met(first);
+                        Verdict::Repeat { differs: first != hash(&old) }
+                    }
                 }));
             }
             None if self.decoded.get(&place.partition).is_some_and(|next| place.offset < *next) => {
@@ -79,9 +93,10 @@ impl Join {
             }
             None => {}
         }
-        if self.old.insert(place, old).is_some() {
-            return Ok(Some(Verdict::Repeat));
+        if let Some(first) = self.old.get(&place) {
+            return Ok(Some(Verdict::Repeat { differs: first.value != old.value }));
         }
+        self.old.insert(place, old);
         self.bound().map(|()| None)
     }
 
@@ -99,20 +114,20 @@ impl Join {
                 due.insert((received_ms, place));
             }
             if let Some(old) = self.old.remove(&place) {
-                self.new.insert(place, None);
+                self.new.insert(place, New::Met(hash(&old)));
                 verdict(Verdict::Both { old, new });
             } else {
                 self.waiting_new += 1;
-                self.new.insert(place, Some(new));
+                self.new.insert(place, New::Waiting(new));
             }
         }
-        // What this raw record gave at the time, and gives no more; also of earlier ones, which are not there now.
+        // What this raw record gave at the time and gives no more, and what is left of earlier ones.
         let next = Place { partition, offset: offset + 1, index: 0 };
         let first = Place { partition, offset: i64::MIN, index: 0 };
         while let Some((place, _)) = self.old.range(first..next).next() {
             let place = *place;
             if let Some(old) = self.old.remove(&place) {
-                verdict(Verdict::Removed(old));
+                verdict(if place.offset == offset { Verdict::Removed(old) } else { Verdict::Orphan });
             }
         }
         self.bound()
@@ -126,7 +141,7 @@ impl Join {
                 break;
             }
             due.pop_first();
-            if let Some(Some(new)) = self.new.remove(&place) {
+            if let Some(New::Waiting(new)) = self.new.remove(&place) {
                 self.waiting_new -= 1;
                 verdict(Verdict::Added(new));
             }
@@ -139,8 +154,8 @@ impl Join {
             self.settle_ms = 0;
             self.passed(kind, i64::MAX, &mut verdict);
         }
-        for (_, old) in self.old {
-            verdict(Verdict::Removed(old));
+        for _ in self.old {
+            verdict(Verdict::Orphan);
         }
     }
 
@@ -150,12 +165,21 @@ impl Join {
     }
 }
 
+fn hash(side: &Side) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    side.value.hash(&mut hasher);
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The index of a dead letter in these tests.
+    const LETTER: u32 = u32::MAX;
+
     fn side(offset: i64, index: u32, received_ms: i64) -> Side {
-        let kind = if index == Place::DEAD_LETTER { Kind::DeadLetter } else { Kind::Position };
+        let kind = if index == LETTER { Kind::DeadLetter } else { Kind::Position };
         Side {
             kind,
             place: Place { partition: 0, offset, index },
@@ -173,7 +197,9 @@ mod tests {
             Verdict::Both { new, .. } => format!("both {}", new.id),
             Verdict::Added(new) => format!("added {}", new.id),
             Verdict::Removed(old) => format!("removed {}", old.id),
-            Verdict::Repeat => "repeat".to_owned(),
+            Verdict::Repeat { differs: false } => "repeat".to_owned(),
+            Verdict::Repeat { differs: true } => "repeat that differs".to_owned(),
+            Verdict::Orphan => "orphan".to_owned(),
             Verdict::Late => "late".to_owned(),
         }
     }
@@ -198,6 +224,8 @@ mod tests {
         assert_eq!(decode(&mut join, 1, vec![side(1, 0, 6)]), [""; 0]);
         assert_eq!(produce(&mut join, side(1, 0, 6), 6).unwrap(), "both 1.0");
         assert_eq!(produce(&mut join, side(1, 0, 6), 6).unwrap(), "repeat");
+        let altered = Side { value: vec![1], ..side(1, 0, 6) };
+        assert_eq!(produce(&mut join, altered, 6).unwrap(), "repeat that differs");
         join.finish(|verdict| panic!("{verdict:?} is left"));
     }
 
@@ -205,7 +233,7 @@ mod tests {
     fn what_only_one_side_has_is_told_as_soon_as_it_is_certain() {
         let mut join = Join::new(1000, 10);
         // Two records and a dead letter then, three records now.
-        for index in [0, 1, Place::DEAD_LETTER] {
+        for index in [0, 1, LETTER] {
             assert_eq!(produce(&mut join, side(4, index, 0), 0), None);
         }
         let made = (0..3).map(|index| side(4, index, 0)).collect();
@@ -238,6 +266,6 @@ mod tests {
         assert_eq!(produce(&mut join, side(2, 0, 0), 0), None);
         let mut words = Vec::new();
         join.finish(|verdict| words.push(word(verdict)));
-        assert_eq!(words, ["added 1.0", "removed 2.0"]);
+        assert_eq!(words, ["added 1.0", "orphan"]);
     }
 }

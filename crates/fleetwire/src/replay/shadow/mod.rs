@@ -12,6 +12,7 @@ mod side;
 use std::time::Duration;
 
 use anyhow::Result;
+use fleetwire_decoder::interpret::RawRecord;
 use fleetwire_kafka::{RangeEvent, RangeReader};
 use fleetwire_model::Topic;
 use fleetwire_service::exit::Exit;
@@ -27,8 +28,8 @@ use crate::replay::resume::{self, Resume};
 use crate::replay::shadow::join::{Join, Verdict};
 use crate::replay::shadow::produced::Produced;
 use crate::replay::shadow::report::{Counts, Report, What};
-use crate::replay::shadow::side::{Place, Side};
-use crate::replay::today::{Kind, Raw, Today};
+use crate::replay::shadow::side::Side;
+use crate::replay::today::{Kind, Today};
 use crate::target::Target;
 use crate::when;
 
@@ -151,8 +152,9 @@ impl Shadow {
                 return Ok(());
             }
         };
-        self.raw_ms = self.raw_ms.max(message.timestamp_ms().unwrap_or(i64::MIN));
-        let raw = Raw {
+        let time_ms = message.timestamp_ms().unwrap_or(self.raw_ms);
+        self.raw_ms = self.raw_ms.max(time_ms);
+        let raw = RawRecord {
             topic: message.topic(),
             partition: message.partition(),
             offset: message.offset(),
@@ -164,7 +166,11 @@ impl Shadow {
             self.results.counts.records += 1;
             self.today.decode(raw, |output| {
                 if self.filter.wants(output.key) {
-                    made.push(Side::read(output.kind, output.value)?);
+                    let mut side = Side::read(output.kind, output.value)?;
+                    if side.received_ms == 0 {
+                        side.received_ms = time_ms;
+                    }
+                    made.push(side);
                 }
                 Ok(())
             })?;
@@ -180,7 +186,8 @@ impl Shadow {
         let within = within.is_some_and(|(start, end)| (*start..*end).contains(&old.place.offset));
         within
             && old.raw_topic == self.raw_topic
-            && (self.span.from_ms..self.span.to_ms).contains(&old.received_ms)
+            // Zero where the record was no publish, so that nobody knows.
+            && (old.received_ms == 0 || (self.span.from_ms..self.span.to_ms).contains(&old.received_ms))
             && self.filter.wants(old.device.as_bytes())
     }
 
@@ -190,12 +197,7 @@ impl Shadow {
         if finished {
             let mut verdicts = Vec::new();
             join.finish(|verdict| verdicts.push(verdict));
-            for verdict in verdicts {
-                match verdict {
-                    Verdict::Removed(_) => results.counts.orphans += 1,
-                    verdict => results.take(verdict, &produced)?,
-                }
-            }
+            verdicts.into_iter().try_for_each(|verdict| results.take(verdict, &produced))?;
         }
         results.report.finish()?;
         Ok(results.counts)
@@ -222,8 +224,13 @@ impl Results {
                 self.counts.removed += 1;
                 self.report.only(&old, What::Removed)
             }
-            Verdict::Repeat => {
+            Verdict::Repeat { differs } => {
                 self.counts.repeats += 1;
+                self.counts.repeats_differ += u64::from(differs);
+                Ok(())
+            }
+            Verdict::Orphan => {
+                self.counts.orphans += 1;
                 Ok(())
             }
             Verdict::Late => {

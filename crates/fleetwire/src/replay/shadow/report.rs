@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::replay::shadow::diff::Change;
 use crate::replay::shadow::side::Side;
+use crate::replay::today::Kind;
 
 /// Devices and fields that are told apart; what comes beyond is summed.
 const MAX_GROUPS: usize = 100_000;
@@ -33,6 +34,8 @@ pub(super) struct Counts {
     pub(super) gone: u64,
     /// Produced more than once.
     pub(super) repeats: u64,
+    /// Those that differ from the first one.
+    pub(super) repeats_differ: u64,
     /// Produced so late that they could not be compared.
     pub(super) late: u64,
     /// Produced of the range, and the raw record is not there any more.
@@ -137,7 +140,7 @@ impl Report {
     ) -> Result<()> {
         let kind = side.kind.name();
         if let Some(out) = &mut self.lines {
-            let index = Some(side.place.index).filter(|index| *index != super::Place::DEAD_LETTER);
+            let index = (side.kind != Kind::DeadLetter).then_some(side.place.index);
             let line = Line {
                 device_id: &side.device,
                 kind,

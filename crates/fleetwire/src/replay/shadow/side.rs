@@ -8,7 +8,8 @@ use prost_types::Timestamp;
 
 use crate::replay::today::Kind;
 
-/// Where something comes from: a record within a raw record. A dead letter has the last index.
+/// Where something comes from: a record within a raw record. Dead letters, of which there is one for each code, have
+/// indices of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) partition: i32,
@@ -17,8 +18,13 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The index of dead letters: there is one at most of a raw record.
-    pub(super) const DEAD_LETTER: u32 = u32::MAX;
+    /// The index of the dead letter with this code, beyond those of records: FNV-1a of the word.
+    pub(super) fn letter(code: &str) -> u32 {
+        let hash = code
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        hash | 1 << 31
+    }
 }
 
 /// One side of a comparison.
@@ -28,7 +34,7 @@ pub(super) struct Side {
     pub(super) place: Place,
     /// The raw topic that it names.
     pub(super) raw_topic: String,
-    /// When the publish was received, Unix milliseconds.
+    /// When the publish was received, Unix milliseconds; 0 if that is not known.
     pub(super) received_ms: i64,
     pub(super) device: String,
     /// Its id; of a dead letter, which has none, the code.
@@ -59,11 +65,11 @@ impl Side {
             Kind::DeadLetter => {
                 let mut letter = DeadLetter::decode(value).with_context(what)?;
                 let raw = letter.raw.take().unwrap_or_default();
-                let rejected = letter.rejected_time.take();
+                letter.rejected_time = None;
                 letter.decoder_version.clear();
                 letter.raw_value.clear();
                 let device = if raw.device_id.is_empty() { &raw.client_id } else { &raw.device_id };
-                let of = (letter.raw_ref.as_ref(), raw.received_time.as_ref().or(rejected.as_ref()));
+                let of = (letter.raw_ref.as_ref(), raw.received_time.as_ref());
                 Ok(Self::new(kind, of, (device, &letter.code), letter.encode_to_vec()))
             }
         }
@@ -76,7 +82,7 @@ impl Side {
         value: Vec<u8>,
     ) -> Self {
         let raw = raw.cloned().unwrap_or_default();
-        let index = if kind == Kind::DeadLetter { Place::DEAD_LETTER } else { raw.record_index };
+        let index = if kind == Kind::DeadLetter { Place::letter(id) } else { raw.record_index };
         Self {
             kind,
             place: Place { partition: raw.partition, offset: raw.offset, index },
