@@ -224,6 +224,11 @@ impl RangeReader {
         self.parts.borrow().iter().map(|(number, part)| (*number, part.stretch)).collect()
     }
 
+    /// Partitions that are not finished.
+    pub fn open_partitions(&self) -> usize {
+        self.parts.borrow().values().filter(|part| !part.finished).count()
+    }
+
     /// Whether Kafka found the beginning by its time. Otherwise (the embedded log cannot) everything is read, and
     /// what is not wanted is left out.
     pub fn found_by_time(&self) -> bool {

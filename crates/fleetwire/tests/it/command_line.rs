@@ -5,9 +5,19 @@ use crate::support::{fleetwire, output, stdout};
 #[test]
 fn help_of_every_command_says_what_to_do() {
     let help = stdout(&output(&["--help"]));
-    for command in
-        ["run", "frontend", "decoder", "simulate", "watch", "device", "topics", "check-config", "completions"]
-    {
+    for command in [
+        "run",
+        "frontend",
+        "decoder",
+        "simulate",
+        "watch",
+        "dead-letters",
+        "replay",
+        "device",
+        "topics",
+        "check-config",
+        "completions",
+    ] {
         assert!(help.contains(command), "{command} is missing in:\n{help}");
         assert!(stdout(&output(&[command, "--help"])).contains("Usage: fleetwire"), "{command}");
     }

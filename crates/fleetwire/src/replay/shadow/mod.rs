@@ -7,11 +7,14 @@ mod diff;
 mod join;
 mod produced;
 mod report;
+mod results;
 mod side;
+mod words;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use fleetwire_decoder::interpret::RawRecord;
 use fleetwire_kafka::{RangeEvent, RangeReader};
 use fleetwire_model::Topic;
@@ -19,16 +22,17 @@ use fleetwire_service::exit::Exit;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::RunConfig;
-use crate::json::Json;
 use crate::replay::Span;
 use crate::replay::filter::Filter;
 use crate::replay::progress::Progress;
 use crate::replay::range;
 use crate::replay::resume::{self, Resume};
-use crate::replay::shadow::join::{Join, Verdict};
+use crate::replay::shadow::join::Join;
 use crate::replay::shadow::produced::Produced;
-use crate::replay::shadow::report::{Counts, Report, What};
+use crate::replay::shadow::report::Counts;
+use crate::replay::shadow::results::Results;
 use crate::replay::shadow::side::Side;
+use crate::replay::shadow::words::{eprint, say};
 use crate::replay::today::{Kind, Today};
 use crate::target::Target;
 use crate::when;
@@ -61,6 +65,9 @@ pub(super) fn run(target: &Target, config: &RunConfig, job: &Job, stop: &Cancell
         eprint(&format!("stopped before the end; go on with the same flags and {flags}"));
         return Ok(Exit::NotDrained);
     }
+    if counts.records > 0 && counts.compared == 0 && !counts.differ() {
+        bail!("nothing could be compared");
+    }
     Ok(if counts.differ() { Exit::Failed } else { Exit::Done })
 }
 
@@ -76,18 +83,10 @@ struct Shadow {
     /// Latest time of a raw record.
     raw_ms: i64,
     /// The first offset of each raw partition, and the first behind the range.
-    bounds: std::collections::BTreeMap<i32, (i64, i64)>,
+    bounds: BTreeMap<i32, (i64, i64)>,
     produced: Vec<Produced>,
     join: Join,
     results: Results,
-}
-
-/// What has been found.
-#[derive(Debug)]
-struct Results {
-    json: Json,
-    report: Report,
-    counts: Counts,
 }
 
 impl Shadow {
@@ -108,7 +107,7 @@ impl Shadow {
             raw,
             produced: Kind::ALL.into_iter().map(open).collect::<Result<_>>()?,
             join: Join::new(settle_ms, job.max_waiting),
-            results: Results { json: Json::new()?, report: Report::new(job.json), counts: Counts::default() },
+            results: Results::new(job.json)?,
         })
     }
 
@@ -130,14 +129,22 @@ impl Shadow {
 
     fn step_produced(&mut self, index: usize) -> Result<()> {
         let Some(topic) = self.produced.get_mut(index) else { return Ok(()) };
-        let old = topic.next(WAIT)?;
-        let kind = topic.kind;
-        if let Some(old) = old.filter(|old| self.wants(old)) {
-            if let Some(verdict) = self.join.produced(old, self.raw_ms)? {
+        let (old, kind, clock_ms) = (topic.next(WAIT)?, topic.kind, topic.clock_ms());
+        if let Some(old) = old {
+            if old.raw_topic == self.raw_topic {
+                self.results.frontier.saw(old.place);
+            }
+            if self.wants(&old)
+                && let Some(verdict) = self.join.produced(old, self.raw_ms)?
+            {
                 self.results.take(verdict, &self.produced)?;
             }
         }
-        let clock_ms = self.produced.get(index).map_or(i64::MIN, Produced::clock_ms);
+        self.passed(kind, clock_ms)
+    }
+
+    /// What a topic is past is certain.
+    fn passed(&mut self, kind: Kind, clock_ms: i64) -> Result<()> {
         let mut verdicts = Vec::new();
         self.join.passed(kind, clock_ms, |verdict| verdicts.push(verdict));
         verdicts.into_iter().try_for_each(|verdict| self.results.take(verdict, &self.produced))
@@ -177,7 +184,11 @@ impl Shadow {
         }
         let mut verdicts = Vec::new();
         self.join.decoded((raw.partition, raw.offset), made, |verdict| verdicts.push(verdict))?;
-        verdicts.into_iter().try_for_each(|verdict| self.results.take(verdict, &self.produced))
+        verdicts.into_iter().try_for_each(|verdict| self.results.take(verdict, &self.produced))?;
+        // Nothing more comes of a topic that has ended.
+        let ended = self.produced.iter().filter(|topic| topic.ended()).map(|topic| topic.kind);
+        let ended: Vec<Kind> = ended.collect();
+        ended.into_iter().try_for_each(|kind| self.passed(kind, i64::MAX))
     }
 
     /// Whether something that was produced is of the range and of a device that is wanted.
@@ -202,99 +213,4 @@ impl Shadow {
         results.report.finish()?;
         Ok(results.counts)
     }
-}
-
-impl Results {
-    fn take(&mut self, verdict: Verdict, produced: &[Produced]) -> Result<()> {
-        match verdict {
-            Verdict::Both { old, new } => {
-                self.counts.compared += 1;
-                self.both(&old, &new)
-            }
-            Verdict::Added(new) => {
-                let topic = produced.iter().find(|topic| topic.kind == new.kind);
-                if topic.is_some_and(|topic| topic.may_be_gone(new.received_ms)) {
-                    self.counts.gone += 1;
-                    return Ok(());
-                }
-                self.counts.added += 1;
-                self.report.only(&new, What::Added)
-            }
-            Verdict::Removed(old) => {
-                self.counts.removed += 1;
-                self.report.only(&old, What::Removed)
-            }
-            Verdict::Repeat { differs } => {
-                self.counts.repeats += 1;
-                self.counts.repeats_differ += u64::from(differs);
-                Ok(())
-            }
-            Verdict::Orphan => {
-                self.counts.orphans += 1;
-                Ok(())
-            }
-            Verdict::Late => {
-                self.counts.late += 1;
-                Ok(())
-            }
-        }
-    }
-
-    fn both(&mut self, old: &Side, new: &Side) -> Result<()> {
-        if old.kind != new.kind {
-            self.counts.changed += 1;
-            let (was, is) = (old.kind.name().to_owned(), new.kind.name().to_owned());
-            let change = diff::Change { field: "(kind)".to_owned(), old: Some(was), new: Some(is) };
-            return self.report.changed(new, &change);
-        }
-        let changes = if old.value == new.value {
-            Vec::new()
-        } else {
-            let read = |side: &Side| self.json.decode(side.kind.message(), &side.value);
-            diff::changes(&read(old)?, &read(new)?)
-        };
-        if changes.is_empty() {
-            self.counts.same += 1;
-            return Ok(());
-        }
-        self.counts.changed += 1;
-        changes.iter().try_for_each(|change| self.report.changed(new, change))
-    }
-}
-
-/// The counts, on standard error, so that standard output holds differences only.
-fn say(counts: &Counts, span: Span, progress: &Progress) {
-    let Counts { records, compared, same, changed, added, removed, .. } = counts;
-    eprint(&format!(
-        "{records} raw records from {} to {}, {} a second: {compared} events and dead letters compared, {same} the same",
-        when::rfc3339(span.from_ms),
-        when::rfc3339(span.to_ms),
-        progress.rate(*records),
-    ));
-    if counts.differ() {
-        eprint(&format!("{changed} changed, {added} added, {removed} removed"));
-    } else {
-        eprint("no differences");
-    }
-    for (count, meaning) in [
-        (counts.gone, "cannot be compared: retention has removed what was produced at the time"),
-        (counts.orphans, "were produced of raw records that are not there any more"),
-        (
-            counts.repeats,
-            "were produced more than once, by a restarted decoder or a replay; the first one counts",
-        ),
-        (
-            counts.late,
-            "were produced so much later than others of their time that they were not compared; see --settle",
-        ),
-    ] {
-        if count > 0 {
-            eprint(&format!("{count} {meaning}"));
-        }
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "for the person who gave the command, beside its result")]
-fn eprint(text: &str) {
-    eprintln!("{text}");
 }

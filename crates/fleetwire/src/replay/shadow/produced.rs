@@ -122,6 +122,9 @@ impl Produced {
 
     /// Forgets partitions that are finished, so that they hold nothing back.
     fn close(&mut self) {
+        if self.seen_ms.len() == self.reader.open_partitions() {
+            return;
+        }
         let rest = self.reader.rest();
         self.seen_ms.retain(|partition, _| rest.contains_key(partition));
     }

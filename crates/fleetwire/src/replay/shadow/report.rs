@@ -32,6 +32,8 @@ pub(super) struct Counts {
     pub(super) removed: u64,
     /// Made by this build; whatever was produced at the time has been removed by retention.
     pub(super) gone: u64,
+    /// Made by this build; the decoders of the time had not come that far.
+    pub(super) undecoded: u64,
     /// Produced more than once.
     pub(super) repeats: u64,
     /// Those that differ from the first one.
