@@ -78,6 +78,12 @@ bench-pipeline: build ## Messages a second and CPU per message of the whole pipe
 	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
 	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))pipeline
 
+.PHONY: bench-decoder
+bench-decoder: build ## The decoder beside a worker that only copies; ARGS="--rounds 5"
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))decode $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: build ## CPU and latency of a publish beside mosquitto and beside a bare producer; ARGS="--rounds 5"
 	@.ci/setup bench

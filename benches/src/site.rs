@@ -51,7 +51,8 @@ impl Site {
     }
 
     /// The binary with a command for this deployment and no other.
-    fn command(&self, arguments: &[&str]) -> Command {
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("FLEETWIRE_") {

@@ -47,6 +47,16 @@ impl Attributes {
         self.bytes.is_empty()
     }
 
+    /// Bytes that they take, to [`truncate`](Self::truncate) to.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Forgets what came after this many bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+
     /// The map's entries as the event holds them.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -55,9 +65,36 @@ impl Attributes {
     /// Adds one. `name` is not empty; a name of more than 100 bytes is nobody's.
     #[inline]
     pub fn put(&mut self, name: &str, value: Attribute<'_>) {
+        self.put_ascii(name.as_bytes(), value);
+    }
+
+    /// Adds one whose name is known to be UTF-8.
+    #[inline]
+    pub(crate) fn put_ascii(&mut self, name: &[u8], value: Attribute<'_>) {
+        let small = match value {
+            Attribute::Bool(on) => Some((1, on.into())),
+            Attribute::Uint(number @ 0..128) => Some((3, low_byte(number))),
+            _ => None,
+        };
+        match (small, u8::try_from(name.len())) {
+            (Some((kind, value)), Ok(length @ 1..100)) => self.put_small(name, length, kind, value),
+            _ => self.put_any(name, value),
+        }
+    }
+
+    /// Most attributes are states and small counts, whose every part is a byte.
+    fn put_small(&mut self, name: &[u8], length: u8, kind: u8, value: u8) {
+        let out = &mut self.bytes;
+        wire::key(out, self.field);
+        out.extend_from_slice(&[length + 6, 0x0A, length]);
+        out.extend_from_slice(name);
+        out.extend_from_slice(&[0x12, 2, kind << 3, value]);
+    }
+
+    fn put_any(&mut self, name: &[u8], value: Attribute<'_>) {
         let out = &mut self.bytes;
         wire::message(out, self.field, |out| {
-            wire::some_bytes(out, NAME, name.as_bytes());
+            wire::some_bytes(out, NAME, name);
             match value {
                 Attribute::Absent => wire::some_bytes(out, VALUE, &[]),
                 Attribute::Bool(on) => number(out, 1, on.into()),
@@ -73,6 +110,10 @@ impl Attributes {
             }
         });
     }
+}
+
+const fn low_byte(number: u64) -> u8 {
+    (number & 0xff) as u8
 }
 
 /// A value that is a number of variable length.

@@ -1,6 +1,9 @@
 //! A protocol with what a model sets about it: the one door to decoding.
 
-use crate::{DecodeError, Decoded, Protocol, iotm};
+use std::sync::Arc;
+
+use crate::mapping::Mapping;
+use crate::{DecodeError, Decoded, Explanation, Protocol, dt7, iotm, ngp};
 
 /// One payload, and what decoding may know of how it came.
 #[derive(Debug, Clone, Copy, Default)]
@@ -9,7 +12,7 @@ pub struct Input<'a> {
     pub payload: &'a [u8],
     /// MQTT topic.
     pub topic: &'a str,
-    /// When it was received, Unix milliseconds: the clock that ambiguous times are read against.
+    /// When it was received, Unix milliseconds: the clock that ambiguous times are read against; 0 if not known.
     pub received_ms: i64,
 }
 
@@ -18,6 +21,14 @@ pub struct Input<'a> {
 pub enum Codec {
     /// Xirgo Global (formerly BCE) over MQTT.
     Iotm(iotm::Options),
+    /// GlobalMatix: JSON, by a mapping whose built-in form is a guess.
+    GlobalMatix(Arc<Mapping>),
+    /// Any JSON, by a mapping of the deployment's own.
+    Json(Arc<Mapping>),
+    /// Navixy Generic Protocol.
+    Ngp(ngp::Options),
+    /// The older binary format of BCE.
+    Dt7(dt7::Options),
 }
 
 impl Codec {
@@ -25,6 +36,18 @@ impl Codec {
     pub const fn protocol(&self) -> Protocol {
         match self {
             Self::Iotm(_) => Protocol::Iotm,
+            Self::Dt7(_) => Protocol::Dt7,
+            Self::Ngp(_) => Protocol::Ngp,
+            Self::GlobalMatix(_) => Protocol::GlobalMatix,
+            Self::Json(_) => Protocol::Json,
+        }
+    }
+
+    /// Whether nobody has compared its mapping with real payloads. Say so wherever the model shows.
+    pub fn is_guess(&self) -> bool {
+        match self {
+            Self::Iotm(_) | Self::Ngp(_) | Self::Dt7(_) => false,
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.is_guess(),
         }
     }
 
@@ -32,6 +55,19 @@ impl Codec {
     pub fn decode(&self, input: Input<'_>, out: &mut Decoded) -> Result<(), DecodeError> {
         match self {
             Self::Iotm(options) => iotm::decode(input.payload, options, out),
+            Self::Ngp(options) => ngp::decode(input, options, out),
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.decode(input.payload, out),
+            Self::Dt7(options) => dt7::decode(input, options, out),
+        }
+    }
+
+    /// Takes a payload apart for a person, also one that does not decode.
+    pub fn explain(&self, input: Input<'_>) -> Explanation {
+        match self {
+            Self::Iotm(options) => iotm::explain(input.payload, options),
+            Self::Dt7(options) => dt7::explain(input, options),
+            Self::Ngp(options) => ngp::explain(input, options),
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.explain(input.payload),
         }
     }
 }

@@ -6,9 +6,9 @@ use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{DeviceEvent, PositionEvent};
 use prost::Message as _;
 
-use crate::DecodeError;
 use crate::event::Event;
 use crate::position::Position;
+use crate::{DecodeError, mapping};
 
 /// What one payload held. A worker keeps one and clears it between payloads, so that its room is used again.
 ///
@@ -27,6 +27,8 @@ pub struct Decoded {
     position: Box<Position>,
     /// The event that is being made.
     event: Box<Event>,
+    /// Room of mappings.
+    pub(crate) scratch: Box<mapping::Scratch>,
 }
 
 /// One record that became an event.

@@ -30,7 +30,13 @@ pub struct Part {
 }
 
 impl Explanation {
+    /// Adds what the reader of a payload that does not decode may want to try.
+    pub(crate) fn hint(&mut self, text: impl Into<String>) {
+        self.part(0, 0..0, "hint", "", text);
+    }
+
     /// Adds a part.
+    #[expect(clippy::too_many_arguments, reason = "a part has five things, and one alone has no meaning")]
     pub(crate) fn part(
         &mut self,
         depth: usize,

@@ -5,15 +5,22 @@
 //! the caller's to add; what the device said is complete when [`Codec::decode`] returns.
 
 mod attributes;
+mod checksum;
 mod codec;
 mod decoded;
+mod describe;
+pub mod dt7;
 mod error;
 mod event;
 mod explain;
 pub mod iotm;
+mod json;
+pub mod mapping;
+pub mod ngp;
 mod numbered;
 mod position;
 mod protocol;
+mod scale;
 
 pub use attributes::{Attribute, Attributes};
 pub use codec::{Codec, Input};
@@ -24,3 +31,4 @@ pub use explain::{Explanation, Part};
 pub use numbered::{Lines, Numbered};
 pub use position::{Position, QualitySet};
 pub use protocol::{Protocol, UnknownProtocol};
+pub use scale::{Scale, Target};

@@ -246,11 +246,15 @@ fn some_doubles<const N: usize>(out: &mut Vec<u8>, values: [Option<f64>; N]) {
 }
 
 fn lines(out: &mut Vec<u8>, field: u32, lines: Lines) {
+    // Numbers of lines are below 128, so each part is a byte: key and length of the line, number, state.
     for (number, on) in lines.iter() {
-        wire::message(out, field, |out| {
-            wire::number(out, 1, number.into());
-            wire::number(out, 2, on.into());
-        });
+        let [number, ..] = number.to_le_bytes();
+        wire::key(out, field);
+        if on {
+            out.extend_from_slice(&[4, 0x08, number, 0x10, 1]);
+        } else {
+            out.extend_from_slice(&[2, 0x08, number]);
+        }
     }
 }
 

@@ -106,6 +106,11 @@ fn attributes_keep_their_types_and_the_later_of_a_name_counts() {
         ("absent", Attribute::Absent, None),
         ("bool", Attribute::Bool(false), Some(Value::BoolValue(false))),
         ("int", Attribute::Int(i64::MIN), Some(Value::IntValue(i64::MIN))),
+        ("true", Attribute::Bool(true), Some(Value::BoolValue(true))),
+        ("zero", Attribute::Uint(0), Some(Value::UintValue(0))),
+        ("small", Attribute::Uint(127), Some(Value::UintValue(127))),
+        ("next", Attribute::Uint(128), Some(Value::UintValue(128))),
+        (&long[..100], Attribute::Uint(1), Some(Value::UintValue(1))),
         ("uint", Attribute::Uint(u64::MAX), Some(Value::UintValue(u64::MAX))),
         ("double", Attribute::Double(-0.5), Some(Value::DoubleValue(-0.5))),
         ("text", Attribute::Text(&long), Some(Value::StringValue(long.clone()))),
@@ -113,6 +118,7 @@ fn attributes_keep_their_types_and_the_later_of_a_name_counts() {
         ("bytes", Attribute::Bytes(long.as_bytes()), Some(Value::BytesValue(long.clone().into()))),
     ];
     let mut position = Position::default();
+    assert!(position.attributes.is_empty());
     position.put("bool", Attribute::Uint(1));
     let mut expected = BTreeMap::new();
     for (name, attribute, value) in cases {

@@ -10,8 +10,11 @@
 mod opened;
 mod vectors;
 
+use std::path::Path;
+
 use fleetwire_codec::iotm::Options;
-use fleetwire_codec::{Body, Codec, DecodeError, Input, Protocol, SkippedKind};
+use fleetwire_codec::mapping::Mapping;
+use fleetwire_codec::{Body, Codec, DecodeError, Input, Protocol, SkippedKind, dt7, ngp};
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{DeviceEvent, FixType, OdometerSource, PositionEvent};
 use opened::Decoded;
@@ -20,27 +23,51 @@ use vectors::{Expected, decode};
 
 #[test]
 fn captures_decode_as_reviewed() {
-    insta::glob!("fixtures/*/*.hex", |file| {
-        let text = std::fs::read_to_string(file).unwrap();
-        let payload = hex::decode(text.trim()).unwrap();
-        let protocol: Protocol =
-            file.parent().and_then(|dir| dir.file_name()).unwrap().to_str().unwrap().parse().unwrap();
-        let outcome = opened::decode(&codec(protocol), Input { payload: &payload, ..Input::default() });
-        let mut settings = insta::Settings::clone_current();
-        settings.set_snapshot_path(file.parent().unwrap());
-        settings.set_prepend_module_to_snapshot(false);
-        settings.remove_snapshot_suffix();
-        settings.remove_input_file();
-        settings.set_omit_expression(true);
-        let name = file.file_stem().unwrap().to_str().unwrap();
-        settings.bind(|| insta::assert_snapshot!(name, what_is_there(outcome)));
+    insta::glob!("fixtures/*/*.{hex,json}", |file| {
+        if file.ends_with("vectors.json") {
+            return;
+        }
+        let bytes = std::fs::read(file).unwrap();
+        let is_hex = file.extension().unwrap() == "hex";
+        compare(file, &if is_hex { hex::decode(bytes.trim_ascii()).unwrap() } else { bytes });
     });
+}
+
+/// Compares what a payload of the protocol of its folder holds with the snapshot beside it.
+fn compare(file: &Path, payload: &[u8]) {
+    let protocol: Protocol =
+        file.parent().and_then(|dir| dir.file_name()).unwrap().to_str().unwrap().parse().unwrap();
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    let input = Input { payload, topic: "", received_ms: received_ms(protocol, name) };
+    let outcome = opened::decode(&codec(protocol), input);
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(file.parent().unwrap());
+    settings.set_prepend_module_to_snapshot(false);
+    settings.remove_snapshot_suffix();
+    settings.remove_input_file();
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, what_is_there(outcome)));
 }
 
 fn codec(protocol: Protocol) -> Codec {
     match protocol {
         Protocol::Iotm => Codec::Iotm(Options::default()),
-        other => panic!("{other} has fixtures and is not here"),
+        Protocol::GlobalMatix => Codec::GlobalMatix(Mapping::globalmatix().unwrap().into()),
+        Protocol::Json => {
+            Codec::Json(Mapping::from_toml(include_str!("fixtures/json/mapping.toml")).unwrap().into())
+        }
+        Protocol::Ngp => Codec::Ngp(ngp::Options::default()),
+        Protocol::Dt7 => Codec::Dt7(dt7::Options::default()),
+    }
+}
+
+/// When a capture is taken to be received, Unix milliseconds; see `PROVENANCE.md` of those where it matters.
+fn received_ms(protocol: Protocol, name: &str) -> i64 {
+    match (protocol, name) {
+        // 2026-07-02 and 2018-01-01.
+        (Protocol::Dt7, "b01_events_and_positions") => 1_782_950_400_000,
+        (Protocol::Dt7, _) => 1_514_764_800_000,
+        _ => 0,
     }
 }
 

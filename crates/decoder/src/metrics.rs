@@ -64,7 +64,10 @@ impl DecoderMetrics {
 }
 
 fn words() -> Vec<&'static str> {
-    [crate::interpret::CODES, fleetwire_codec::DecodeError::CODES].concat()
+    let mut words = [crate::interpret::CODES, fleetwire_codec::DecodeError::CODES].concat();
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 fn describe() {

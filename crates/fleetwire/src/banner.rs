@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use fleetwire_mqtt::{Listener, Transport};
 use fleetwire_registry::Accounts;
-use fleetwire_registry::account::password_variable;
+use fleetwire_registry::account::{PasswordRule, password_variable};
 use fleetwire_service::build;
 
 /// Version with the commit.
@@ -71,7 +71,9 @@ pub(crate) fn text(running: &Running<'_>) -> String {
     }
     for account in running.accounts.iter() {
         let name = &account.name;
-        let password = if account.has_well_known_password() {
+        let password = if account.settings.password == PasswordRule::Own {
+            "each device has a password of its own (device add --own-password)".to_owned()
+        } else if account.has_well_known_password() {
             format!("password secretword (everybody knows it; {} sets another)", password_variable(name))
         } else {
             format!("password from {}", password_variable(name))

@@ -193,7 +193,10 @@ fn models() {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["MODEL", "NAME", "ACCOUNT", "PROTOCOL"]);
     for model in Catalogue::built_in().all() {
-        table.add_row([model.id, model.name, model.account, model.protocol().name()]);
+        let protocol = model.protocol().name();
+        let protocol =
+            if model.codec.is_guess() { format!("{protocol} (a guess)") } else { protocol.to_owned() };
+        table.add_row([model.id, model.name, model.account, &protocol]);
     }
     println!("{table}");
 }

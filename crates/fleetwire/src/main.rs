@@ -6,6 +6,7 @@ mod config;
 mod dead_letters;
 mod device;
 mod json;
+mod mapping;
 mod process;
 mod replay;
 mod run;
@@ -63,6 +64,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Activate devices, and list them
     Device(device::DeviceArgs),
+    /// Write a mapping for JSON payloads, and test it on samples
+    Mapping(mapping::MappingArgs),
     /// Create the Kafka topics, or check them
     Topics(topics::TopicsArgs),
     /// Check a configuration file without starting anything
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::dead_letters(args),
         Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),
+        Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),
         Command::CheckConfig(args) => check_config::check(&args),
         Command::Completions { shell } => {

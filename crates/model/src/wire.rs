@@ -25,7 +25,7 @@ pub fn bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
 /// Bytes, or a text, of an `optional` field, or of one that is known not to be empty.
 #[inline]
 pub fn some_bytes(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
-    key(out, field, LENGTH);
+    key(out, field);
     varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
@@ -41,7 +41,7 @@ pub fn number(out: &mut Vec<u8>, field: u32, number: u64) {
 /// A number, an enum or a bool of an `optional` field.
 #[inline]
 pub fn some_number(out: &mut Vec<u8>, field: u32, number: u64) {
-    key(out, field, VARINT);
+    typed_key(out, field, VARINT);
     varint(out, number);
 }
 
@@ -60,8 +60,18 @@ pub fn some_zigzag(out: &mut Vec<u8>, field: u32, number: i64) {
 /// A double of an `optional` field.
 #[inline]
 pub fn some_double(out: &mut Vec<u8>, field: u32, double: f64) {
-    key(out, field, FIXED64);
-    out.extend_from_slice(&double.to_le_bytes());
+    let bytes = double.to_le_bytes();
+    if field < 16 {
+        // Key and value at once: a look at the vector's room costs more than the copy.
+        let mut both = [0; 9];
+        let (key, value) = both.split_at_mut(1);
+        key.fill(low_bits((field << 3 | FIXED64).into()));
+        value.copy_from_slice(&bytes);
+        out.extend_from_slice(&both);
+    } else {
+        typed_key(out, field, FIXED64);
+        out.extend_from_slice(&bytes);
+    }
 }
 
 /// A double; positive zero is left out, as the default of its type.
@@ -83,7 +93,7 @@ pub fn timestamp(out: &mut Vec<u8>, field: u32, ms: i64) {
 /// A message, written by `fill`; it is there also if nothing is in it.
 #[inline]
 pub fn message(out: &mut Vec<u8>, field: u32, fill: impl FnOnce(&mut Vec<u8>)) {
-    key(out, field, LENGTH);
+    key(out, field);
     out.push(0);
     let start = out.len();
     fill(out);
@@ -103,15 +113,23 @@ fn long_message(out: &mut Vec<u8>, start: usize, length: usize) {
     out.splice(start.saturating_sub(1)..start, head);
 }
 
-/// The key of a field, for a value that the caller writes.
+/// The key of a field of text, bytes or a message, whose length and value the caller writes.
 #[inline]
-fn key(out: &mut Vec<u8>, field: u32, wire_type: u32) {
+pub fn key(out: &mut Vec<u8>, field: u32) {
+    typed_key(out, field, LENGTH);
+}
+
+#[inline]
+fn typed_key(out: &mut Vec<u8>, field: u32, wire_type: u32) {
     varint(out, u64::from(field << 3 | wire_type));
 }
 
 /// A number of variable length.
 #[inline]
 pub fn varint(out: &mut Vec<u8>, mut number: u64) {
+    if number < 0x80 {
+        return out.push(low_bits(number));
+    }
     while number >= 0x80 {
         out.push(low_bits(number) | 0x80);
         number >>= 7;
@@ -122,7 +140,7 @@ pub fn varint(out: &mut Vec<u8>, mut number: u64) {
 /// Bytes that [`varint`] writes.
 #[inline]
 pub const fn varint_len(number: u64) -> usize {
-    ((63 - (number | 1).leading_zeros()) / 7 + 1) as usize
+    ((number | 1).ilog2() / 7 + 1) as usize
 }
 
 /// The unsigned number that stands for a signed one in `sint32` and `sint64`.

@@ -6,6 +6,7 @@ use std::fmt;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
+use crate::account_settings::GLOBALMATIX;
 pub use crate::account_settings::{
     AccountError, AccountSettings, CertificateName, ClientIds, EmptyClientId, PasswordRule, check,
     is_plain_name, with_built_in,
@@ -55,7 +56,7 @@ pub struct Account {
     pub name: String,
     /// What it may do.
     pub settings: AccountSettings,
-    /// None where a certificate stands in its place.
+    /// None where a certificate, or each device's own, stands in its place.
     password: Option<SharedPassword>,
 }
 
@@ -98,24 +99,32 @@ impl Accounts {
         E: std::error::Error + Send + Sync + 'static,
     {
         check(settings)?;
-        let accounts = with_built_in(settings).into_iter().map(|(name, settings)| {
-            if settings.password == PasswordRule::Certificate {
-                return Ok((name.clone(), Account { name, settings, password: None }));
+        let accounts = with_built_in(settings).into_iter().map(|(name, rules)| {
+            let account = |password| Account { name: name.clone(), settings: rules.clone(), password };
+            if rules.password != PasswordRule::Required {
+                return Ok(Some(account(None)));
             }
             let variable = password_variable(&name);
             let password = secret(&variable).map_err(|err| AccountError::Secret(Box::new(err)))?;
             let password = match (password, well_known) {
                 (Some(password), _) => password,
                 (None, WellKnown::Default) => WELL_KNOWN_PASSWORD.into(),
+                (None, _) if name == GLOBALMATIX && !settings.contains_key(&name) => return Ok(None),
                 (None, _) => return Err(AccountError::NoPassword { name, variable }),
             };
             let password = SharedPassword::new(&password);
             if well_known == WellKnown::Refused && password.is_well_known() {
                 return Err(AccountError::WellKnownPassword { name, variable });
             }
-            Ok((name.clone(), Account { name, settings, password: Some(password) }))
+            Ok(Some(account(Some(password))))
         });
-        accounts.collect::<Result<_, _>>().map(Self)
+        let named = |account: Account| (account.name.clone(), account);
+        Ok(Self(
+            accounts
+                .filter_map(Result::transpose)
+                .map(|account| account.map(named))
+                .collect::<Result<_, _>>()?,
+        ))
     }
 
     /// The account of a user name.
@@ -148,8 +157,10 @@ mod tests {
 
     fn load(well_known: WellKnown, password: Option<&str>) -> Result<Accounts, AccountError> {
         Accounts::load(&BTreeMap::new(), well_known, |name| -> Secret {
-            assert_eq!(name, "FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD");
-            Ok(password.map(Into::into))
+            let asked =
+                ["FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", "FLEETWIRE_ACCOUNT_GLOBALMATIX_DEVICE_PASSWORD"];
+            assert!(asked.contains(&name), "{name}");
+            Ok(password.filter(|_| name == asked[0]).map(Into::into))
         })
     }
 
@@ -171,6 +182,16 @@ mod tests {
         assert!(
             load(WellKnown::Refused, Some("other")).unwrap().get("bce_device").unwrap().accepts(b"other")
         );
+    }
+
+    #[test]
+    fn the_accounts_of_other_vendors_ask_for_nothing_until_they_are_used() {
+        let accounts = load(WellKnown::Refused, Some("other")).unwrap();
+        assert!(accounts.get(GLOBALMATIX).is_none());
+        let ngp = accounts.get("ngp_device").unwrap();
+        assert!(!ngp.accepts(b"") && !ngp.accepts(b"other"));
+        let laptop = load(WellKnown::Default, None).unwrap();
+        assert!(laptop.get(GLOBALMATIX).unwrap().accepts(b"secretword"));
     }
 
     #[test]

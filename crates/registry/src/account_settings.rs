@@ -10,6 +10,9 @@ use serde::Deserialize;
 pub enum ClientIds {
     /// 15 digits: the client id is the device's IMEI.
     Imei,
+    /// 1 to 64 of `A-Z a-z 0-9 . _ : -`: the client id is the id under which the device is registered, for
+    /// protocols whose devices are no IMEI.
+    Device,
     /// 1 to 64 of `A-Z a-z 0-9 . _ : -`: the session speaks for many devices, and the client id is none of them.
     Any,
 }
@@ -45,9 +48,15 @@ pub enum PasswordRule {
     /// A password.
     #[default]
     Required,
+    /// The password of the device itself, which `fleetwire device add --own-password` makes: there is none that
+    /// devices share.
+    Own,
     /// A verified client certificate, in the place of a password.
     Certificate,
 }
+
+/// The built-in account of a vendor's cloud. Few deployments have it, so without a password it is off.
+pub(crate) const GLOBALMATIX: &str = "globalmatix_device";
 
 /// One account, as settings give it. `%c` in a topic stands for the client id.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -131,6 +140,11 @@ pub enum AccountError {
     /// An id that is made up cannot be an IMEI.
     #[error("account {0}: empty_client_id = \"assign\" needs client_ids = \"any\"")]
     AssignedImei(String),
+    /// Clients that speak for many devices are none of them.
+    #[error(
+        "account {0}: password = \"own\" needs a client id that is a device: client_ids = \"imei\" or \"device\""
+    )]
+    OwnOfMany(String),
     /// Whoever holds any certificate could take any client id.
     #[error(
         "account {0}: password = \"certificate\" needs a name of the certificate as client id: \
@@ -145,7 +159,15 @@ pub enum AccountError {
 /// The accounts that the platform's setup pages name, with those of the settings beside or in place of them.
 pub fn with_built_in(settings: &BTreeMap<String, AccountSettings>) -> BTreeMap<String, AccountSettings> {
     let bce = AccountSettings::imei(&["BCE/D", "BCE/E", "BCE/F", "BCE/R"], &["%c/OUTC"]);
-    let mut all = BTreeMap::from([("bce_device".to_owned(), bce)]);
+    let globalmatix =
+        AccountSettings { client_ids: ClientIds::Any, ..AccountSettings::imei(&["globalmatix/in"], &[]) };
+    let ngp = AccountSettings {
+        client_ids: ClientIds::Device,
+        password: PasswordRule::Own,
+        ..AccountSettings::imei(&["ngp/%c"], &[])
+    };
+    let built_in = [("bce_device", bce), (GLOBALMATIX, globalmatix), ("ngp_device", ngp)];
+    let mut all = BTreeMap::from(built_in.map(|(name, settings)| (name.to_owned(), settings)));
     all.extend(settings.clone());
     all
 }
@@ -168,6 +190,9 @@ pub fn check(accounts: &BTreeMap<String, AccountSettings>) -> Result<(), Account
         }
         if settings.empty_client_id == EmptyClientId::Assign && settings.client_ids != ClientIds::Any {
             return Err(AccountError::AssignedImei(name.clone()));
+        }
+        if settings.password == PasswordRule::Own && settings.client_ids == ClientIds::Any {
+            return Err(AccountError::OwnOfMany(name.clone()));
         }
         if settings.password == PasswordRule::Certificate && settings.certificate == CertificateName::Ignore {
             return Err(AccountError::UnnamedCertificate(name.clone()));
@@ -198,6 +223,11 @@ mod tests {
         assert!(matches!(assigned, Err(AccountError::AssignedImei(_))));
         let unnamed = checked(|account| account.password = PasswordRule::Certificate);
         assert!(matches!(unnamed, Err(AccountError::UnnamedCertificate(_))));
+        let own = checked(|account| {
+            account.client_ids = ClientIds::Any;
+            account.password = PasswordRule::Own;
+        });
+        assert!(matches!(own, Err(AccountError::OwnOfMany(_))));
         let fine = checked(|account| {
             account.client_ids = ClientIds::Any;
             account.empty_client_id = EmptyClientId::Assign;

@@ -7,6 +7,7 @@ use fleetwire_model::Imei;
 
 use super::{EVENT, IMEI, TELEMETRY};
 use crate::DecodeError;
+use crate::checksum::checksum;
 
 /// The only version of the format that is known.
 pub(super) const VERSION: u8 = 2;
@@ -121,9 +122,4 @@ impl<'a> Container<'a> {
         })?;
         Ok(RawRecord { offset, record_type, body })
     }
-}
-
-/// The sum of bytes, modulo 256.
-pub(super) fn checksum(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte))
 }

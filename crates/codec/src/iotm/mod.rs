@@ -14,17 +14,24 @@
 mod attribute;
 mod container;
 mod event;
+mod explain;
 mod fix;
+mod names;
 mod options;
+pub mod output;
 mod scale;
 mod sensors;
 mod telemetry;
 mod value;
 pub mod write;
 
+pub use explain::explain;
+pub(crate) use explain::looks_like;
 pub use options::{IgnitionRule, NoFixRule, Options};
-pub use scale::{Profile, Scale, SensorId, Target};
+pub use scale::{Profile, SensorId};
 pub use value::{Gps, Value};
+
+pub use crate::{Scale, Target};
 
 use fleetwire_model::pb::Quality;
 use fleetwire_model::{DeviceId, Imei};

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::scale::{Profile, Scale, SensorId};
+use super::scale::{Profile, SensorId};
+use crate::Scale;
 
 /// How the payloads of one model are read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

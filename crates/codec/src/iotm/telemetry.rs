@@ -73,7 +73,7 @@ impl<'a> Telemetry<'a> {
         }
         if let Some(scale) = self.options.scale(id) {
             if let Some(raw) = attribute::number(value) {
-                attribute::put_scaled(self.position, scale, raw);
+                scale.put(self.position, raw);
             }
             attribute::put_raw(self.position, id, value);
         } else if !sensors::meaning(id).is_some_and(|meaning| self.fill(id, meaning, value)) {
@@ -99,7 +99,7 @@ impl<'a> Telemetry<'a> {
             (Meaning::Input(number), Value::Bool(on)) => return self.position.inputs.set(number, on),
             (Meaning::Output(number), Value::Bool(on)) => return self.position.outputs.set(number, on),
             (Meaning::Driver, Value::Unsigned(number)) => {
-                self.position.driver_id = Some(number.to_compact_string())
+                self.position.driver_id = Some(number.to_compact_string());
             }
             (Meaning::Gps, Value::Gps(gps)) => self.gps = Some(gps),
             (Meaning::Named(name), _) => {

@@ -3,9 +3,10 @@
 
 use fleetwire_model::Imei;
 
-use super::container::{VERSION, checksum};
+use super::container::VERSION;
 use super::value::Value;
 use super::{EVENT, IMEI, TELEMETRY};
+use crate::checksum::checksum;
 
 /// Why a record cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

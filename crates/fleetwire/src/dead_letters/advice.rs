@@ -15,6 +15,30 @@ pub(super) fn of(code: &str) -> &'static str {
             "A record is longer than the payload, or has a length that its type cannot have. New firmware may have \
              a new record: keep the payload, and replay it with a build that knows the record."
         }
+        "block_length" => {
+            "A block is longer than the payload, or shorter than any block is. Look whether the device is set to \
+             another payload format; keep the payload."
+        }
+        "unmapped_binary" => {
+            "The model's mapping reads JSON, and the payload is binary. Look at the payload format of the device, and \
+             at the model that it is registered with."
+        }
+        "json" => {
+            "The payload is no JSON, or JSON of another shape than the protocol's. Look at the marked byte: a payload \
+             that ends early was cut off on its way to the broker."
+        }
+        "record_kind" | "no_device_id" | "device_id" | "no_time" | "time" => {
+            "The mapping cannot use the record. Try the payload with `fleetwire mapping test`, mend the mapping, and \
+             replay with the new configuration."
+        }
+        "too_many_records" => {
+            "The payload has more records than one payload may have. Let the sender make smaller ones; the limit is \
+             in the mapping."
+        }
+        "missing_field" | "bad_field" => {
+            "A field that the protocol asks for is missing, or has a value that it cannot have; the reason names it. \
+             Mend the sender."
+        }
         "checksum" => {
             "The bytes do not sum up to their checksum. A few are damage on the way. If it is all of one device, it \
              is a fault of its firmware: set accept_bad_checksum = true, and replay."

@@ -1,6 +1,6 @@
 //! Reading dead letters: those of a time, a device, a code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -135,6 +135,6 @@ impl Filters {
 }
 
 /// Every code that this build gives.
-pub(super) fn codes() -> impl Iterator<Item = &'static str> {
-    interpret::CODES.iter().chain(fleetwire_codec::DecodeError::CODES).copied()
+pub(super) fn codes() -> BTreeSet<&'static str> {
+    interpret::CODES.iter().chain(fleetwire_codec::DecodeError::CODES).copied().collect()
 }

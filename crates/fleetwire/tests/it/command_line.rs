@@ -14,6 +14,7 @@ fn help_of_every_command_says_what_to_do() {
         "dead-letters",
         "replay",
         "device",
+        "mapping",
         "topics",
         "check-config",
         "completions",

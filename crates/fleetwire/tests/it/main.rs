@@ -15,6 +15,7 @@ mod embedded;
 mod faults;
 mod logins;
 mod loss;
+mod mapping;
 mod raws;
 mod replay;
 mod subscribers;

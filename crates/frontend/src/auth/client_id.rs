@@ -79,6 +79,13 @@ pub(super) fn is_relay_id(client_id: &str) -> bool {
     client_id.parse::<DeviceId>().is_ok()
 }
 
+/// Whether a client id is fit for an account whose clients are devices that are no IMEI: the id of a device, and none
+/// that the session of another account can have.
+pub(super) fn is_device_id(client_id: &str) -> bool {
+    let reserved = ["acc:", "sub:"].iter().any(|prefix| client_id.starts_with(prefix));
+    !reserved && client_id.parse::<DeviceId>().is_ok()
+}
+
 /// Whether a client id is fit for a subscriber.
 pub(super) fn is_subscriber_id(client_id: &str) -> bool {
     client_id.len() <= MAX_FREE && !client_id.chars().any(char::is_control)
@@ -102,6 +109,15 @@ mod tests {
         for (index, id) in ids.iter().enumerate() {
             assert!(!ids[..index].contains(id), "{id}");
         }
+    }
+
+    #[test]
+    fn no_device_has_the_session_of_a_relay_or_of_a_subscriber() {
+        assert!(is_device_id("truck-7") && is_device_id("867035046242895") && is_device_id("a:b"));
+        for id in [Space::Relay("ops").session_id("x"), Space::Subscriber("ops").session_id("x")] {
+            assert!(!is_device_id(&id), "{id}");
+        }
+        assert!(!is_device_id("") && !is_device_id("a/b"));
     }
 
     #[test]

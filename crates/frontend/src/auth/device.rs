@@ -9,7 +9,7 @@ use fleetwire_mqtt::{Grant, Peer, Refusal, TopicFilter};
 use fleetwire_registry::account::{ClientIds, EmptyClientId, PasswordRule};
 use fleetwire_registry::{Account, Login};
 
-use super::client_id::{Space, assigned, choose, is_relay_id};
+use super::client_id::{Space, assigned, choose, is_device_id, is_relay_id};
 use crate::config::Unactivated;
 use crate::directory::Directory;
 use crate::identity::Identity;
@@ -47,7 +47,8 @@ impl DeviceRules {
         let proven = match (account.settings.password, own) {
             // `claim` is an error without a certificate.
             (PasswordRule::Certificate, _) => true,
-            (PasswordRule::Required, Some(own)) => own.accepts(password),
+            (PasswordRule::Required | PasswordRule::Own, Some(own)) => own.accepts(password),
+            (PasswordRule::Own, None) => false,
             (PasswordRule::Required, None) => account.accepts(password),
         };
         if !proven {
@@ -66,10 +67,11 @@ impl DeviceRules {
         let settings = &account.settings;
         let fits = |name: &str| match settings.client_ids {
             ClientIds::Imei => name.parse::<Imei>().is_ok(),
+            ClientIds::Device => is_device_id(name),
             ClientIds::Any => is_relay_id(name),
         };
         let given = match settings.client_ids {
-            ClientIds::Imei => CompactString::new(&*connect.client_id),
+            ClientIds::Imei | ClientIds::Device => CompactString::new(&*connect.client_id),
             ClientIds::Any => Space::Relay(&account.name).own_part(&connect.client_id),
         };
         let mut client_id = choose(&given, peer, settings.certificate, fits)?;
@@ -82,11 +84,11 @@ impl DeviceRules {
         if settings.client_ids == ClientIds::Any {
             return Ok(Claim { client_id, device: None, login: None });
         }
-        let imei: Imei = client_id.parse().map_err(|_| Refusal::BadClientId)?;
-        let device = DeviceId::from(imei);
+        let device: DeviceId = client_id.parse().map_err(|_| Refusal::BadClientId)?;
         let login = self.directory.login(&device);
         // Whoever registered a device with a wrong digit was asked about it.
-        if settings.imei_check_digit && login.is_none() && !imei.has_valid_check_digit() {
+        let mistyped = |imei: Imei| settings.client_ids == ClientIds::Imei && !imei.has_valid_check_digit();
+        if settings.imei_check_digit && login.is_none() && device.imei().is_some_and(mistyped) {
             return Err(Refusal::BadClientId);
         }
         Ok(Claim { client_id, device: Some(device), login })

@@ -304,6 +304,27 @@ fn a_subscriber_account_has_a_number_of_sessions_and_a_client_that_comes_back_ne
     drop(second);
 }
 
+#[test]
+fn a_device_that_is_no_imei_comes_in_with_its_own_password_and_no_other() {
+    let door = Door::new();
+    let device = pb::Device {
+        device_id: "truck-7".into(),
+        model: "xirgo-lx41".into(),
+        account: "ngp_device".into(),
+        status: DeviceStatus::Active.into(),
+        password_hash: PasswordHash::new(OWN.as_bytes()).unwrap().to_bytes().into(),
+        ..pb::Device::default()
+    };
+    door.devices.apply(b"truck-7", Some(&device.encode_to_vec())).unwrap();
+    let door = door.open();
+    let grant = enter(&door, "ngp_device", OWN, "truck-7").unwrap();
+    assert!(grant.publish.iter().any(|filter| filter.as_str() == "ngp/truck-7"));
+    for (password, id) in [(SHARED, "truck-7"), ("", "truck-7"), (OWN, "truck-8"), (SHARED, "truck-8")] {
+        assert_eq!(enter(&door, "ngp_device", password, id).unwrap_err(), Refusal::BadCredentials, "{id}");
+    }
+    assert_eq!(enter(&door, "ngp_device", OWN, "acc:ops:1").unwrap_err(), Refusal::BadCredentials);
+}
+
 /// An account whose client ids may be any word.
 fn many() -> AccountSettings {
     let account = AccountSettings::imei(&["in/dev-%c"], &["to/%c/set"]);
