@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
 use fleetwire_decoder::interpret::RawRecord;
+use fleetwire_model::pb::RawRef;
 use fleetwire_service::exit::Exit;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::RunConfig;
 use crate::dead_letters::ReplayArgs;
 use crate::dead_letters::letters::{self, Found};
-use crate::replay::{Filter, Letters, Progress, Sink, Tally, Today, Writer, one};
+use crate::replay::{Again, Filter, Letters, Progress, Sink, Tally, Today, Writer};
 use crate::target::Target;
 
 /// A publish may have several dead letters, and is replayed once: so many are remembered.
@@ -37,49 +38,44 @@ pub(super) fn run(
     args: &ReplayArgs,
     stop: &CancellationToken,
 ) -> Result<Exit> {
-    let mut today = Today::new(target, config)?;
+    let today = Today::new(target, config)?;
     let letters = if args.write_dead_letters { Letters::Written } else { Letters::Counted };
-    let mut sink =
-        if args.dry_run { Sink::Nothing } else { Sink::Kafka(Writer::new(target, None, letters)?) };
+    let sink = if args.dry_run { Sink::Nothing } else { Sink::Kafka(Writer::new(target, None, letters)?) };
+    let mut again = Again::new(today, Filter::everything(), sink);
     let (mut summary, mut progress, mut seen) = (Summary::default(), Progress::new(), HashSet::new());
     let finished = letters::each(target, &args.filters, stop, |found, at| {
-        progress.show(summary.tally.records, || at);
+        progress.show(again.tally.records, || at);
         summary.letters += 1;
-        let Some(place) = found.letter.raw_ref.as_ref() else {
+        let Some(place) = &found.letter.raw_ref else {
             summary.without_raw_record += 1;
             return Ok(ControlFlow::Continue(()));
         };
         if seen.len() >= MAX_PUBLISHES {
             bail!("more than {MAX_PUBLISHES} publishes at once; take them apart with --from and --to");
         }
-        if !seen.insert((place.topic.clone(), place.partition, place.offset)) {
+        if seen.insert((place.topic.clone(), place.partition, place.offset)) {
+            decode(&found, place, &mut again)?;
+        } else {
             summary.repeated += 1;
-            return Ok(ControlFlow::Continue(()));
         }
-        again(&found, &mut today, &mut sink, &mut summary.tally)?;
         Ok(ControlFlow::Continue(()))
     })?;
-    summary.tally.written = sink.finish()?;
+    summary.tally = again.finish()?;
     progress.clear();
     print(&summary, args)?;
     Ok(if finished { Exit::Done } else { Exit::NotDrained })
 }
 
 /// Decodes the publish of a dead letter as if it came from the raw topic now.
-fn again(found: &Found, today: &mut Today, sink: &mut Sink, tally: &mut Tally) -> Result<()> {
-    let letter = &found.letter;
-    let Some(place) = &letter.raw_ref else { return Ok(()) };
-    let value = letter.raw.as_ref().map(prost::Message::encode_to_vec);
-    let raw = RawRecord {
+fn decode(found: &Found, place: &RawRef, again: &mut Again) -> Result<()> {
+    let value = found.letter.raw.as_ref().map(prost::Message::encode_to_vec);
+    again.one(RawRecord {
         topic: &place.topic,
         partition: place.partition,
         offset: place.offset,
         key: &found.key,
-        value: value.as_deref().unwrap_or(&letter.raw_value),
-    };
-    let events = one(raw, today, &Filter::everything(), sink, tally)?;
-    tally.record(events);
-    Ok(())
+        value: value.as_deref().unwrap_or(&found.letter.raw_value),
+    })
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of the command")]

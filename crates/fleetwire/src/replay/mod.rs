@@ -1,5 +1,6 @@
 //! `fleetwire replay`: decode a range of the raw topic again, into topics, onto standard output, or to compare.
 
+mod again;
 mod filter;
 mod progress;
 mod range;
@@ -17,9 +18,9 @@ use clap::Args;
 use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
 
+pub(crate) use again::Again;
 pub(crate) use filter::Filter;
 pub(crate) use progress::Progress;
-pub(crate) use range::one;
 pub(crate) use resume::place;
 pub(crate) use sink::{Letters, Sink, Writer};
 pub(crate) use tally::Tally;
@@ -75,6 +76,10 @@ pub(crate) struct ReplayArgs {
 }
 
 /// Where the events go.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of a command line; clap lets only one of them be set"
+)]
 #[derive(Debug, Args)]
 struct OutputFlags {
     /// Print everything, one JSON object a line; the summary goes to standard error

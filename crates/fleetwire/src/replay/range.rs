@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::RunConfig;
 use crate::process::Usage;
+use crate::replay::again::Again;
 use crate::replay::filter::Filter;
 use crate::replay::progress::Progress;
 use crate::replay::resume::{self, Resume};
@@ -102,16 +103,15 @@ fn confirm(target: &Target) -> Result<()> {
 /// Decodes the range; returns when all of it is where it belongs, or after a stop.
 pub(super) fn run(target: &Target, config: &RunConfig, job: Job, stop: &CancellationToken) -> Result<Exit> {
     let Job { span, filter, resume, output, json } = job;
-    let mut today = Today::new(target, config)?;
-    let filter = filter.by(today.devices());
+    let today = Today::new(target, config)?;
     let reader = open(target, span, resume.as_ref(), stop)?;
     if let Output::Topic { name, .. } = &output {
         exists(target, name, stop)?;
     }
-    let mut sink = output.open(target)?;
-    let (mut tally, mut progress) = (Tally::default(), Progress::new());
-    let finished = decode(&reader, &mut today, &filter, &mut sink, (&mut tally, &mut progress), stop)?;
-    tally.written = sink.finish()?;
+    let mut again = Again::new(today, filter, output.open(target)?);
+    let mut progress = Progress::new();
+    let finished = decode(&reader, &mut again, &mut progress, stop)?;
+    let tally = again.finish()?;
     progress.clear();
     let rest = (!finished).then(|| reader.rest());
     let hint =
@@ -178,53 +178,25 @@ fn exists(target: &Target, topic: &str, stop: &CancellationToken) -> Result<()> 
 /// Reads and decodes to the end of the range, which is `true`, or to the stop.
 fn decode(
     reader: &RangeReader,
-    today: &mut Today,
-    filter: &Filter,
-    sink: &mut Sink,
-    (tally, progress): (&mut Tally, &mut Progress),
+    again: &mut Again,
+    progress: &mut Progress,
     stop: &CancellationToken,
 ) -> Result<bool> {
     while !stop.is_cancelled() {
-        progress.show(tally.records, || reader.progress());
-        let message = match reader.next(WAIT)? {
-            RangeEvent::Record(message) => message,
-            RangeEvent::Idle => continue,
+        progress.show(again.tally.records, || reader.progress());
+        match reader.next(WAIT)? {
+            RangeEvent::Record(message) => again.one(RawRecord {
+                topic: message.topic(),
+                partition: message.partition(),
+                offset: message.offset(),
+                key: message.key().unwrap_or_default(),
+                value: message.payload().unwrap_or_default(),
+            })?,
+            RangeEvent::Idle => {}
             RangeEvent::End => return Ok(true),
-        };
-        let raw = RawRecord {
-            topic: message.topic(),
-            partition: message.partition(),
-            offset: message.offset(),
-            key: message.key().unwrap_or_default(),
-            value: message.payload().unwrap_or_default(),
-        };
-        if !filter.wants_raw(raw.key, raw.value) {
-            continue;
         }
-        let events = one(raw, today, filter, sink, tally)?;
-        tally.record(events);
     }
     Ok(false)
-}
-
-/// Decodes one raw record; returns how many events came of it.
-pub(crate) fn one(
-    raw: RawRecord<'_>,
-    today: &mut Today,
-    filter: &Filter,
-    sink: &mut Sink,
-    tally: &mut Tally,
-) -> Result<u64> {
-    let before = tally.all_events();
-    today.decode(raw, |made| {
-        // Dead letters of a client that speaks for many devices are nobody's.
-        if !filter.wants(made.key) {
-            return Ok(());
-        }
-        tally.made(&made);
-        sink.put(made)
-    })?;
-    Ok(tally.all_events() - before)
 }
 
 /// What is said at the end.
@@ -254,23 +226,24 @@ impl Summary {
     }
 
     fn text(&self, output: &Output) -> String {
-        let mut text = format!(
-            "{}\nfrom {} to {}, in {:.1} s: {} raw records/s",
-            self.tally, self.from, self.to, self.seconds, self.records_per_second
-        );
+        let Self { from, to, tally, seconds, records_per_second, resume } = self;
+        let mut lines = vec![
+            tally.to_string(),
+            format!("from {from} to {to}, in {seconds:.1} s: {records_per_second} raw records/s"),
+        ];
         match output {
-            Output::Nothing => text.push_str("\nnothing was written"),
+            Output::Nothing => lines.push("nothing was written".to_owned()),
             Output::Stdout => {}
             Output::Topic { name, .. } => {
-                text.push_str(&format!("\n{} records are written to {name}", self.tally.written));
+                lines.push(format!("{} records are written to {name}", tally.written))
             }
             Output::Live { .. } => {
-                text.push_str(&format!("\n{} records are written to the live topics", self.tally.written));
+                lines.push(format!("{} records are written to the live topics", tally.written));
             }
         }
-        if let Some(resume) = &self.resume {
-            text.push_str(&format!("\nstopped before the end; go on with the same flags and {resume}"));
+        if let Some(resume) = resume {
+            lines.push(format!("stopped before the end; go on with the same flags and {resume}"));
         }
-        text
+        lines.join("\n")
     }
 }

@@ -53,7 +53,7 @@ fn a_publish_that_nobody_could_read_is_found_shown_and_decoded_after_the_fix() {
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("no dead letter at 0:4000"));
 
     let summary = |arguments: &[&str]| -> Value {
-        let printed = letters(&[&["replay", "--json"], arguments].concat());
+        let printed = letters(&[&["replay", "--json"][..], arguments].concat());
         serde_json::from_str(printed.trim()).unwrap()
     };
     let trial = summary(&["--dry-run"]);

@@ -89,7 +89,7 @@ fn a_range_gives_what_the_live_decoder_gave_and_its_group_does_not_notice() {
     );
 
     let count = |arguments: &[&str]| -> Value {
-        let printed = stdout(&replay(&flags, &[&["--dry-run", "--json"], arguments].concat()));
+        let printed = stdout(&replay(&flags, &[&["--dry-run", "--json"][..], arguments].concat()));
         serde_json::from_str(&printed).unwrap()
     };
     assert_eq!(count(&["--device", DEVICE])["positions"], 30);

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::replay::shadow::side::{Place, Side};
-use crate::replay::today::Kind;
 
 /// What became of one place.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,8 +50,8 @@ pub(super) struct Join {
     old: BTreeMap<Place, Side>,
     /// Made by this build.
     new: HashMap<Place, New>,
-    /// The places of `new`, by kind and time of reception.
-    due: [BTreeSet<(i64, Place)>; 3],
+    /// The places of `new`, by time of reception.
+    due: BTreeSet<(i64, Place)>,
     waiting_new: usize,
     /// How far each raw partition is decoded: the next offset.
     decoded: HashMap<i32, i64>,
@@ -65,7 +64,7 @@ impl Join {
             max_waiting,
             old: BTreeMap::new(),
             new: HashMap::new(),
-            due: Default::default(),
+            due: BTreeSet::new(),
             waiting_new: 0,
             decoded: HashMap::new(),
         }
@@ -109,10 +108,8 @@ impl Join {
     ) -> Result<(), TooMany> {
         self.decoded.insert(partition, offset + 1);
         for new in made {
-            let (kind, place, received_ms) = (new.kind, new.place, new.received_ms);
-            if let Some(due) = self.due.get_mut(kind as usize) {
-                due.insert((received_ms, place));
-            }
+            let place = new.place;
+            self.due.insert((new.received_ms, place));
             if let Some(old) = self.old.remove(&place) {
                 self.new.insert(place, New::Met(hash(&old)));
                 verdict(Verdict::Both { old, new });
@@ -133,14 +130,13 @@ impl Join {
         self.bound()
     }
 
-    /// The topic of a kind is past this time of reception: what still waits from well before it was not produced.
-    pub(super) fn passed(&mut self, kind: Kind, time_ms: i64, mut verdict: impl FnMut(Verdict)) {
-        let Some(due) = self.due.get_mut(kind as usize) else { return };
-        while let Some((received_ms, place)) = due.first().copied() {
+    /// All topics are past this time of reception: what still waits from well before it was not produced.
+    pub(super) fn passed(&mut self, time_ms: i64, mut verdict: impl FnMut(Verdict)) {
+        while let Some((received_ms, place)) = self.due.first().copied() {
             if received_ms.saturating_add(self.settle_ms) >= time_ms {
                 break;
             }
-            due.pop_first();
+            self.due.pop_first();
             if let Some(New::Waiting(new)) = self.new.remove(&place) {
                 self.waiting_new -= 1;
                 verdict(Verdict::Added(new));
@@ -150,10 +146,8 @@ impl Join {
 
     /// Everything is read: what still waits has no counterpart.
     pub(super) fn finish(mut self, mut verdict: impl FnMut(Verdict)) {
-        for kind in Kind::ALL {
-            self.settle_ms = 0;
-            self.passed(kind, i64::MAX, &mut verdict);
-        }
+        self.settle_ms = 0;
+        self.passed(i64::MAX, &mut verdict);
         for _ in self.old {
             verdict(Verdict::Orphan);
         }
@@ -174,6 +168,7 @@ fn hash(side: &Side) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replay::today::Kind;
 
     /// The index of a dead letter in these tests.
     const LETTER: u32 = u32::MAX;
@@ -239,11 +234,9 @@ mod tests {
         let made = (0..3).map(|index| side(4, index, 0)).collect();
         assert_eq!(decode(&mut join, 4, made), ["both 4.0", "both 4.1", "removed 4.4294967295"]);
         let mut words = Vec::new();
-        join.passed(Kind::Position, 1000, |verdict| words.push(word(verdict)));
+        join.passed(1000, |verdict| words.push(word(verdict)));
         assert_eq!(words, [""; 0]);
-        join.passed(Kind::DeadLetter, 2000, |verdict| words.push(word(verdict)));
-        assert_eq!(words, [""; 0]);
-        join.passed(Kind::Position, 1001, |verdict| words.push(word(verdict)));
+        join.passed(1001, |verdict| words.push(word(verdict)));
         assert_eq!(words, ["added 4.2"]);
         // Decoded, and this build made nothing there.
         assert_eq!(produce(&mut join, side(4, 7, 0), 500).unwrap(), "removed 4.7");

@@ -129,8 +129,7 @@ impl Shadow {
 
     fn step_produced(&mut self, index: usize) -> Result<()> {
         let Some(topic) = self.produced.get_mut(index) else { return Ok(()) };
-        let (old, kind, clock_ms) = (topic.next(WAIT)?, topic.kind, topic.clock_ms());
-        if let Some(old) = old {
+        if let Some(old) = topic.next(WAIT)? {
             if old.raw_topic == self.raw_topic {
                 self.results.frontier.saw(old.place);
             }
@@ -140,13 +139,14 @@ impl Shadow {
                 self.results.take(verdict, &self.produced)?;
             }
         }
-        self.passed(kind, clock_ms)
+        self.passed()
     }
 
-    /// What a topic is past is certain.
-    fn passed(&mut self, kind: Kind, clock_ms: i64) -> Result<()> {
+    /// What all topics are past is certain; those that have ended hold nothing back.
+    fn passed(&mut self) -> Result<()> {
+        let clock_ms = self.produced.iter().map(Produced::clock_ms).min().unwrap_or(i64::MAX);
         let mut verdicts = Vec::new();
-        self.join.passed(kind, clock_ms, |verdict| verdicts.push(verdict));
+        self.join.passed(clock_ms, |verdict| verdicts.push(verdict));
         verdicts.into_iter().try_for_each(|verdict| self.results.take(verdict, &self.produced))
     }
 
@@ -184,11 +184,9 @@ impl Shadow {
         }
         let mut verdicts = Vec::new();
         self.join.decoded((raw.partition, raw.offset), made, |verdict| verdicts.push(verdict))?;
+        drop(message);
         verdicts.into_iter().try_for_each(|verdict| self.results.take(verdict, &self.produced))?;
-        // Nothing more comes of a topic that has ended.
-        let ended = self.produced.iter().filter(|topic| topic.ended()).map(|topic| topic.kind);
-        let ended: Vec<Kind> = ended.collect();
-        ended.into_iter().try_for_each(|kind| self.passed(kind, i64::MAX))
+        self.passed()
     }
 
     /// Whether something that was produced is of the range and of a device that is wanted.
