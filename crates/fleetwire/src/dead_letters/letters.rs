@@ -124,7 +124,7 @@ impl Filters {
 
     /// What to say where nothing was found.
     pub(super) fn nothing(&self) -> String {
-        let known: Vec<&str> = codes().collect();
+        let known: Vec<&str> = codes().into_iter().collect();
         match self.code.as_deref().filter(|code| !known.contains(code)) {
             Some(code) => {
                 format!("no dead letter has the code `{code}`; this build gives {}", known.join(", "))

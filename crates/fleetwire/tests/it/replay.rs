@@ -166,9 +166,9 @@ fn a_shadow_finds_what_this_build_decodes_otherwise() {
     raws.push(publish(OTHER, &two_positions(), begin + 5 * MINUTE));
     let places = write(kafka, &prefix, &raws);
     // What an older build is said to have produced, before the live decoder gives the same once more.
-    let mut altered = position(&prefix, places[3], &raws[3]);
+    let mut altered = position(&prefix, places[0], &raws[0]);
     altered.fix.as_mut().unwrap().speed_kmh = Some(99.5);
-    let mut extra = position(&prefix, places[4], &raws[4]);
+    let mut extra = position(&prefix, places[1], &raws[1]);
     extra.raw_ref.as_mut().unwrap().record_index = 1;
     let records = [altered, extra].map(|event| (DEVICE.to_owned(), event.encode_to_vec(), None));
     produce(kafka, &format!("{prefix}.positions.v1"), records);
