@@ -21,14 +21,14 @@ pub struct Input<'a> {
 pub enum Codec {
     /// Xirgo Global (formerly BCE) over MQTT.
     Iotm(iotm::Options),
-    /// GlobalMatix: JSON, by a mapping whose built-in form is a guess.
-    GlobalMatix(Arc<Mapping>),
-    /// Any JSON, by a mapping of the deployment's own.
-    Json(Arc<Mapping>),
     /// Navixy Generic Protocol.
     Ngp(ngp::Options),
     /// The older binary format of BCE.
     Dt7(dt7::Options),
+    /// GlobalMatix: JSON, by a mapping whose built-in form is a guess.
+    GlobalMatix(Arc<Mapping>),
+    /// Any JSON, by a mapping of the deployment's own.
+    Json(Arc<Mapping>),
 }
 
 impl Codec {
@@ -36,8 +36,8 @@ impl Codec {
     pub const fn protocol(&self) -> Protocol {
         match self {
             Self::Iotm(_) => Protocol::Iotm,
-            Self::Dt7(_) => Protocol::Dt7,
             Self::Ngp(_) => Protocol::Ngp,
+            Self::Dt7(_) => Protocol::Dt7,
             Self::GlobalMatix(_) => Protocol::GlobalMatix,
             Self::Json(_) => Protocol::Json,
         }
@@ -56,17 +56,17 @@ impl Codec {
         match self {
             Self::Iotm(options) => iotm::decode(input.payload, options, out),
             Self::Ngp(options) => ngp::decode(input, options, out),
-            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.decode(input.payload, out),
             Self::Dt7(options) => dt7::decode(input, options, out),
+            Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.decode(input.payload, out),
         }
     }
 
     /// Takes a payload apart for a person, also one that does not decode.
     pub fn explain(&self, input: Input<'_>) -> Explanation {
         match self {
+            Self::Ngp(options) => ngp::explain(input, options),
             Self::Iotm(options) => iotm::explain(input.payload, options),
             Self::Dt7(options) => dt7::explain(input, options),
-            Self::Ngp(options) => ngp::explain(input, options),
             Self::GlobalMatix(mapping) | Self::Json(mapping) => mapping.explain(input.payload),
         }
     }

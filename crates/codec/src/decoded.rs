@@ -27,7 +27,7 @@ pub struct Decoded {
     position: Box<Position>,
     /// The event that is being made.
     event: Box<Event>,
-    /// Room of mappings.
+    /// Room of protocols that are JSON.
     pub(crate) scratch: Box<mapping::Scratch>,
 }
 

@@ -81,20 +81,6 @@ pub enum DecodeError {
         /// Number that is there.
         number: u64,
     },
-    /// A payload that is no text where JSON is due. Nothing is guessed about it.
-    #[error("payload is binary from byte {offset} on, and a mapping reads JSON")]
-    UnmappedBinary {
-        /// First byte that is no part of a JSON text.
-        offset: usize,
-    },
-    /// A text that is no JSON, or JSON of another shape.
-    #[error("payload is no JSON that can be used, at byte {offset}: {reason}")]
-    Json {
-        /// Where it goes wrong.
-        offset: usize,
-        /// What is wrong.
-        reason: String,
-    },
     /// A field without which a payload says nothing.
     #[error("{field} is missing")]
     MissingField {
@@ -116,6 +102,20 @@ pub enum DecodeError {
         topic: String,
         /// Device that the payload names.
         device: DeviceId,
+    },
+    /// A payload that is no text where JSON is due. Nothing is guessed about it.
+    #[error("payload is binary from byte {offset} on, and a mapping reads JSON")]
+    UnmappedBinary {
+        /// First byte that is no part of a JSON text.
+        offset: usize,
+    },
+    /// A text that is no JSON, or JSON of another shape.
+    #[error("payload is not the JSON that is due: {problem} at byte {offset}")]
+    Json {
+        /// First byte that does not fit.
+        offset: usize,
+        /// What is wrong there.
+        problem: &'static str,
     },
     /// JSON without records where the mapping looks for them.
     #[error("mapping looks for records at {at:?}, where the payload has {found}")]

@@ -8,8 +8,8 @@ use fleetwire_model::wire;
 use crate::attributes::{Attribute, Attributes};
 use crate::numbered::{Lines, Numbered};
 
-/// The device's part of a `PositionEvent`; the contract documents each field. What a device does not tell is left
-/// as it is after [`clear`](Self::clear).
+/// The device's part of a `PositionEvent`; the contract documents each field. What a device does not tell stays
+/// empty.
 #[derive(Debug, Clone)]
 pub struct Position {
     /// Time in the record, Unix milliseconds.

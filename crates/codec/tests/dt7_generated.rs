@@ -31,7 +31,6 @@ fn check(payload: &[u8]) -> Result<(), TestCaseError> {
         let input = Input { payload, topic: "", received_ms: RECEIVED_MS };
         let mut out = Decoded::default();
         let outcome = dt7::decode(input, &options, &mut out);
-        prop_assert_eq!(dt7::explain(input, &options).error, outcome.clone().err());
         match outcome {
             Ok(()) => bounded(payload, &out)?,
             Err(error) => {
@@ -142,7 +141,7 @@ impl Written {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
     #[test]
     fn no_bytes_panic(payload in prop::collection::vec(any::<u8>(), 0..600)) {

@@ -14,7 +14,7 @@ use fleetwire_codec::dt7::{self, Options};
 use fleetwire_codec::{Body, Codec, DecodeError, Decoded, Input, SkippedKind};
 use fleetwire_model::Imei;
 use fleetwire_model::pb::attribute_value::Value as Typed;
-use fleetwire_model::pb::{DeviceEvent, FixType, PositionEvent, Quality};
+use fleetwire_model::pb::{AnalogInput, DeviceEvent, FixType, PositionEvent, Quality};
 
 const STORED: u8 = 0xA5;
 
@@ -203,7 +203,7 @@ fn without_satellites_coordinates_are_old_and_what_is_none_is_flagged() {
 fn the_unit_of_analogue_inputs_is_a_setting() {
     let bits = [(1, 2, vec![0xE8, 3]), (1, 3, vec![0xE0, 0x2E]), (1, 7, vec![0, 0x10])];
     let volts = position_with("", &bits);
-    assert_eq!(volts.analog_inputs[0].volts, 1.0);
+    assert_eq!(volts.analog_inputs, [AnalogInput { number: 1, volts: 1.0 }]);
     let power = volts.power.unwrap();
     assert_eq!((power.supply_v, power.battery_v), (Some(12.0), Some(4.096)));
     let raw = position_with("adc = 'raw'", &bits);
@@ -212,7 +212,7 @@ fn the_unit_of_analogue_inputs_is_a_setting() {
     let own = position_with("[scales]\nadc2_raw = { to = 'power.supply_v', scale = 0.002 }", &bits);
     assert_eq!(own.power.unwrap().supply_v, Some(24.0));
     assert_eq!(attribute(&own, "adc2_raw"), Some(&Typed::UintValue(12_000)));
-    assert_eq!(own.analog_inputs[0].volts, 1.0);
+    assert_eq!(own.analog_inputs, volts.analog_inputs);
 }
 
 #[test]

@@ -29,7 +29,8 @@ fn captures_decode_as_reviewed() {
         }
         let bytes = std::fs::read(file).unwrap();
         let is_hex = file.extension().unwrap() == "hex";
-        compare(file, &if is_hex { hex::decode(bytes.trim_ascii()).unwrap() } else { bytes });
+        let payload = if is_hex { hex::decode(bytes.trim_ascii()).unwrap() } else { bytes };
+        compare(file, &payload);
     });
 }
 
@@ -52,12 +53,12 @@ fn compare(file: &Path, payload: &[u8]) {
 fn codec(protocol: Protocol) -> Codec {
     match protocol {
         Protocol::Iotm => Codec::Iotm(Options::default()),
+        Protocol::Ngp => Codec::Ngp(ngp::Options::default()),
+        Protocol::Dt7 => Codec::Dt7(dt7::Options::default()),
         Protocol::GlobalMatix => Codec::GlobalMatix(Mapping::globalmatix().unwrap().into()),
         Protocol::Json => {
             Codec::Json(Mapping::from_toml(include_str!("fixtures/json/mapping.toml")).unwrap().into())
         }
-        Protocol::Ngp => Codec::Ngp(ngp::Options::default()),
-        Protocol::Dt7 => Codec::Dt7(dt7::Options::default()),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Output control of IOTM: what is written, byte for byte, and what is read.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot go on without")]
 
-#[expect(dead_code, reason = "each test takes what it needs")]
 mod opened;
 #[expect(dead_code, reason = "each test takes what it needs")]
 mod vectors;

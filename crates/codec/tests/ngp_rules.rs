@@ -95,7 +95,7 @@ fn what_is_no_json_object_has_the_place_where_it_goes_wrong() {
         (b"7", 0),
         (b"{\"a\":1,}", 7),
         (b"{\"a\":01}", 6),
-        (b"{\"a\":\"\x01\"}", 5),
+        (b"{\"a\":\"\x01\"}", 6),
         (b"{\"a\":\"\xff\"}", 6),
         (b"{} {}", 3),
     ] {
@@ -249,7 +249,10 @@ fn of_a_member_that_comes_twice_the_later_one_counts() {
 
 #[test]
 fn what_is_too_deep_too_much_or_too_long_is_kept_as_its_json() {
-    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let nested = |depth| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    let error = error(&format!("{{{HEAD},\"deep\":{}}}", nested(100_000)));
+    assert!(error.code() == "json" && error.to_string().contains("nested deeper"), "{error}");
+    let deep = nested(100);
     assert_eq!(attribute(&read(&format!("\"deep\":{deep}")), "deep"), Some(text(&deep)));
     let many = format!("[{}]", vec!["1"; 257].join(","));
     let event = read(&format!("\"many\":{many},\"few\":[1,2]"));

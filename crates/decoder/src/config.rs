@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetwire_codec::iotm;
+use fleetwire_codec::{dt7, iotm, ngp};
 use fleetwire_registry::CodecSettings;
 use serde::Deserialize;
 
@@ -18,6 +18,10 @@ pub struct DecoderSettings {
     pub clock: ClockSettings,
     /// How IOTM payloads are read, of models without settings of their own.
     pub iotm: iotm::Options,
+    /// How NGP messages are read, of models without settings of their own.
+    pub ngp: ngp::Options,
+    /// How DT7 payloads are read, of models without settings of their own.
+    pub dt7: dt7::Options,
 }
 
 impl Default for DecoderSettings {
@@ -27,6 +31,8 @@ impl Default for DecoderSettings {
             max_in_flight: 10_000,
             clock: ClockSettings::default(),
             iotm: iotm::Options::default(),
+            ngp: ngp::Options::default(),
+            dt7: dt7::Options::default(),
         }
     }
 }
@@ -34,7 +40,7 @@ impl Default for DecoderSettings {
 impl DecoderSettings {
     /// How the payloads of models are read that have no settings of their own.
     pub fn codecs(&self) -> CodecSettings {
-        CodecSettings { iotm: self.iotm.clone() }
+        CodecSettings { iotm: self.iotm.clone(), ngp: self.ngp.clone(), dt7: self.dt7.clone() }
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -237,7 +238,7 @@ fn relayed(payload: &[u8]) -> RawPublish {
 
 fn relayed_devices(models: &str, registered: &[(&str, &str)]) -> Arc<Devices> {
     let models: BTreeMap<String, ModelSettings> = toml::from_str(models).unwrap();
-    let devices = Devices::new(Catalogue::load(&models, &CodecSettings::default()).unwrap());
+    let devices = Devices::new(Catalogue::load(&models, &CodecSettings::default(), Path::new("")).unwrap());
     for (id, model) in registered {
         let device = Device {
             device_id: (*id).into(),

@@ -35,7 +35,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Run => {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
-            config::catalogue(&config.models, &config.decoder.codecs())?;
+            config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -43,7 +43,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
-            config::catalogue(&config.models, &CodecSettings::default())?;
+            config::catalogue(&config.models, &CodecSettings::default(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
@@ -51,7 +51,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Decoder => {
             let config: DecoderConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
-            config::catalogue(&config.models, &config.decoder.codecs())?;
+            config::catalogue(&config.models, &config.decoder.codecs(), file)?;
         }
     }
     println!("{} is fine", Path::display(&args.file));

@@ -182,12 +182,15 @@ pub(crate) struct RunConfig {
     pub(crate) models: BTreeMap<String, ModelSettings>,
 }
 
-/// The built-in models with those of a configuration.
+/// The built-in models with those of a configuration, which was read from `file`.
 pub(crate) fn catalogue(
     models: &BTreeMap<String, ModelSettings>,
     defaults: &CodecSettings,
+    file: Option<&Path>,
 ) -> Result<Catalogue> {
-    Catalogue::load(models, defaults).map_err(|err| Usage(format!("[models] is not usable: {err}")).into())
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    Catalogue::load(models, defaults, folder)
+        .map_err(|err| Usage(format!("[models] is not usable: {err}")).into())
 }
 
 /// Flags that every service has.

@@ -9,13 +9,16 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets;
+use fleetwire_codec::Protocol;
 use fleetwire_model::pb::{Device, DeviceStatus};
 use fleetwire_model::{DeviceId, Imei};
 use fleetwire_registry::write::{Activation, Existing, OwnLogin, OwnPassword, Writer};
-use fleetwire_registry::{Catalogue, PasswordHash, password, read};
+use fleetwire_registry::{Catalogue, CodecSettings, Model, ModelSettings, PasswordHash, password, read};
 use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
+use serde::Deserialize;
 
+use crate::config;
 use crate::json::Json;
 use crate::process::Usage;
 use crate::target::TargetFlags;
@@ -34,6 +37,16 @@ pub(crate) struct DeviceArgs {
     command: DeviceCommand,
     #[command(flatten)]
     target: TargetFlags,
+    /// Configuration with [models] of your own [default: that of the `fleetwire run` on this machine]
+    #[arg(long, short, global = true, value_name = "FILE", env = "FLEETWIRE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// What a configuration says of models; what else is in it is for others.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OwnModels {
+    models: BTreeMap<String, ModelSettings>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -52,8 +65,9 @@ enum DeviceCommand {
 
 #[derive(Debug, Args)]
 struct AddArgs {
-    /// IMEI, 15 digits
-    imei: String,
+    /// IMEI, 15 digits; for models that speak NGP or JSON, the id under which the device connects
+    #[arg(value_name = "IMEI")]
+    id: String,
     /// Model; `fleetwire device models` lists them
     #[arg(long, default_value = Catalogue::DEFAULT)]
     model: String,
@@ -87,23 +101,34 @@ struct PasswordArgs {
 
 pub(crate) fn device(args: &DeviceArgs) -> Result<Exit> {
     match &args.command {
-        DeviceCommand::Add(add) => add.run(&args.target),
+        DeviceCommand::Add(add) => add.run(&args.target, args.catalogue()?),
         DeviceCommand::List { json } => list(&args.target, *json),
         DeviceCommand::Models => {
-            models();
+            models(args.catalogue()?);
             Ok(Exit::Done)
         }
     }
 }
 
+impl DeviceArgs {
+    /// The models of the configuration that is named, or of the `fleetwire run` that this talks to.
+    fn catalogue(&self) -> Result<Catalogue> {
+        let of_run = || self.target.running().ok().filter(|_| self.target.kafka.is_none())?.config;
+        let file = self.config.clone().or_else(of_run);
+        let OwnModels { models } = config::load(file.as_deref())?;
+        config::catalogue(&models, &CodecSettings::default(), file.as_deref())
+    }
+}
+
 impl AddArgs {
     #[expect(clippy::print_stdout, reason = "the answer of the command")]
-    fn run(&self, flags: &TargetFlags) -> Result<Exit> {
-        let device = self.device()?;
+    fn run(&self, flags: &TargetFlags, catalogue: Catalogue) -> Result<Exit> {
         let Self { model, name, .. } = self;
-        let model = Catalogue::built_in().get(model).ok_or_else(|| {
-            Usage(format!("no model is called `{model}`; `fleetwire device models` lists them"))
+        let model = catalogue.get(model).ok_or_else(|| {
+            let own = "; one of your own is in the [models] of the file that --config names";
+            Usage(format!("no model is called `{model}`; `fleetwire device models` lists them{own}"))
         })?;
+        let device = self.device(model)?;
         let (password, shown) = self.password.read()?;
         let login = OwnLogin { account: self.account.clone(), password };
         let target = flags.resolve()?;
@@ -113,15 +138,23 @@ impl AddArgs {
         writer.activate(&[activation], Existing::Update, clock::unix_ms())?;
         let account = self.account.as_deref().filter(|account| !account.is_empty());
         println!("device {device} is activated as {}", model.name);
-        println!("it connects with client id {device} and user {}", account.unwrap_or(model.account));
+        let account = account.unwrap_or(model.account);
+        if model.protocol() == Protocol::GlobalMatix {
+            println!("it comes in through the vendor's cloud, which connects as user {account}");
+        } else {
+            println!("it connects with client id {device} and user {account}");
+        }
         if let Some(password) = shown {
             println!("its password, which is shown this once: {password}");
         }
         Ok(Exit::Done)
     }
 
-    fn device(&self) -> Result<DeviceId> {
-        let imei = &self.imei;
+    fn device(&self, model: &Model) -> Result<DeviceId> {
+        let imei = &self.id;
+        if matches!(model.protocol(), Protocol::Ngp | Protocol::Json) {
+            return imei.parse().map_err(|err| Usage(format!("`{imei}`: {err}")).into());
+        }
         let parsed: Imei = imei.parse().map_err(|err| Usage(format!("`{imei}`: {err}")))?;
         if !parsed.has_valid_check_digit() && !self.accept_check_digit {
             let expected = Imei::check_digit(parsed.number() / 10);
@@ -189,10 +222,10 @@ fn print_devices(devices: &BTreeMap<String, Device>, json: bool) -> Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
-fn models() {
+fn models(catalogue: Catalogue) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(["MODEL", "NAME", "ACCOUNT", "PROTOCOL"]);
-    for model in Catalogue::built_in().all() {
+    for model in catalogue.all() {
         let protocol = model.protocol().name();
         let protocol =
             if model.codec.is_guess() { format!("{protocol} (a guess)") } else { protocol.to_owned() };

@@ -4,6 +4,7 @@ mod banner;
 mod check_config;
 mod config;
 mod dead_letters;
+mod decode;
 mod device;
 mod json;
 mod mapping;
@@ -56,6 +57,8 @@ enum Command {
     Decoder(service::DecoderArgs),
     /// Drive a pipeline with simulated devices
     Simulate(simulate::SimulateArgs),
+    /// Take one payload apart: every record and item with its place and meaning
+    Decode(decode::DecodeArgs),
     /// Show what flows, live
     Watch(watch::WatchArgs),
     /// Look at what could not be decoded, and decode it again
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
         Command::Simulate(args) => simulate::simulate(&args),
+        Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),
         Command::DeadLetters(args) => dead_letters::dead_letters(args),
         Command::Replay(args) => replay::replay(args),

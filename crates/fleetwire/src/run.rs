@@ -57,7 +57,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
-    let catalogue = config::catalogue(&config.models, &config.decoder.codecs())?;
+    let catalogue =
+        config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
     process::block_on(async {
@@ -87,6 +88,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
                 kafka: client.brokers.clone(),
                 embedded: config.kafka.brokers.is_empty(),
                 topic_prefix: topics.prefix().to_owned(),
+                config: args.flags.config.as_deref().and_then(|path| std::path::absolute(path).ok()),
             })?;
             print(&banner::text(&Running {
                 mqtt: &frontend.listeners,

@@ -22,6 +22,9 @@ pub(crate) struct RunFile {
     pub(crate) embedded: bool,
     /// Prefix of the topics.
     pub(crate) topic_prefix: String,
+    /// Its configuration file, where it has one.
+    #[serde(default)]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Holds the data directory for this process; released when dropped.
@@ -112,6 +115,7 @@ mod tests {
             kafka: "127.0.0.1:9092".into(),
             embedded: true,
             topic_prefix: "fleetwire".into(),
+            config: None,
         };
         assert!(find(dir.path()).is_err());
         let held = DataDir::take(dir.path()).unwrap();

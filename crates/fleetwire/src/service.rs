@@ -55,7 +55,8 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let well_known =
         if config.frontend.allow_well_known_passwords { WellKnown::Allowed } else { WellKnown::Refused };
     let logins = logins(&config.accounts, &config.subscribers, well_known)?;
-    let catalogue = config::catalogue(&config.models, &CodecSettings::default())?;
+    let catalogue =
+        config::catalogue(&config.models, &CodecSettings::default(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
@@ -71,7 +72,8 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     let mut config: DecoderConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
-    let catalogue = config::catalogue(&config.models, &config.decoder.codecs())?;
+    let catalogue =
+        config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);

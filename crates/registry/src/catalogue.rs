@@ -4,6 +4,7 @@
 //! that every device of the registry is a reference to its model and no more.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::OnceLock;
 
 use fleetwire_codec::{Codec, Protocol};
@@ -48,6 +49,18 @@ const BUILT_IN: &[BuiltIn] = &[
     iotm("xirgo-xg37", "Xirgo Global XG37"),
     iotm("xirgo-xg40", "Xirgo Global XG40"),
     iotm("xirgo-gx47", "Xirgo Global GX47"),
+    BuiltIn {
+        id: "globalmatix-xtcu",
+        name: "GlobalMatiX xTCU, through the vendor's cloud",
+        account: "globalmatix_device",
+        protocol: Protocol::GlobalMatix,
+    },
+    BuiltIn {
+        id: "ngp-generic",
+        name: "Any device that speaks the Navixy Generic Protocol",
+        account: "ngp_device",
+        protocol: Protocol::Ngp,
+    },
 ];
 
 const fn iotm(id: &'static str, name: &'static str) -> BuiltIn {
@@ -66,14 +79,17 @@ impl Catalogue {
     pub fn built_in() -> Self {
         static MODELS: OnceLock<Catalogue> = OnceLock::new();
         // Nothing of what is built in can be unusable; a test holds that.
-        *MODELS.get_or_init(|| Self::load(&BTreeMap::new(), &CodecSettings::default()).unwrap_or(Self(&[])))
+        *MODELS.get_or_init(|| {
+            Self::load(&BTreeMap::new(), &CodecSettings::default(), Path::new("")).unwrap_or(Self(&[]))
+        })
     }
 
-    /// The built-in models, with those of the settings beside or over them. What it makes stays for as long as the
-    /// process lives.
+    /// The built-in models, with those of the settings beside or over them. Paths in the settings begin at `folder`.
+    /// What it makes stays for as long as the process lives.
     pub fn load(
         models: &BTreeMap<String, ModelSettings>,
         defaults: &CodecSettings,
+        folder: &Path,
     ) -> Result<Self, CatalogueError> {
         let built_in = BUILT_IN.iter().map(|model| (model.id, Some(model)));
         let mut all: BTreeMap<&str, Option<&BuiltIn>> = built_in.collect();
@@ -83,7 +99,7 @@ impl Catalogue {
         let none = ModelSettings::default();
         let models = all
             .into_iter()
-            .map(|(id, built_in)| model(id, built_in, models.get(id).unwrap_or(&none), defaults));
+            .map(|(id, built_in)| model(id, built_in, models.get(id).unwrap_or(&none), defaults, folder));
         Ok(Self(models.collect::<Result<Vec<_>, _>>()?.leak()))
     }
 
@@ -112,6 +128,7 @@ fn model(
     built_in: Option<&BuiltIn>,
     settings: &ModelSettings,
     defaults: &CodecSettings,
+    folder: &Path,
 ) -> Result<Model, CatalogueError> {
     if built_in.is_none() && !is_model_id(id) {
         return Err(CatalogueError::Id(id.to_owned()));
@@ -121,7 +138,7 @@ fn model(
         if own.is_empty() { built_in } else { Some(&*own.to_owned().leak()) }
     };
     let protocol = settings.protocol.or(built_in.map(|model| model.protocol));
-    let codec = settings.codec(id, protocol.ok_or_else(|| missing("protocol"))?, defaults)?;
+    let codec = settings.codec(id, protocol.ok_or_else(|| missing("protocol"))?, defaults, folder)?;
     let key = built_in.map_or_else(|| &*id.to_owned().leak(), |model| model.id);
     Ok(Model {
         id: key,
@@ -139,7 +156,7 @@ mod tests {
     use super::*;
 
     fn load(text: &str) -> Result<Catalogue, CatalogueError> {
-        Catalogue::load(&toml::from_str(text).unwrap(), &CodecSettings::default())
+        Catalogue::load(&toml::from_str(text).unwrap(), &CodecSettings::default(), Path::new("/nowhere"))
     }
 
     #[test]
@@ -151,6 +168,19 @@ mod tests {
         }
         assert!(catalogue.get(Catalogue::DEFAULT).is_some());
         assert!(catalogue.get("toaster").is_none());
+    }
+
+    #[test]
+    fn a_model_of_json_is_read_as_its_file_says() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("own.toml"), fleetwire_codec::mapping::GLOBALMATIX).unwrap();
+        let models = "[own]\naccount = 'x'\nprotocol = 'json'\nmapping = 'own.toml'";
+        let models = toml::from_str(models).unwrap();
+        let catalogue = Catalogue::load(&models, &CodecSettings::default(), folder.path()).unwrap();
+        assert_eq!(catalogue.get("own").unwrap().protocol(), Protocol::Json);
+        std::fs::write(folder.path().join("own.toml"), "time = 1").unwrap();
+        let error = Catalogue::load(&models, &CodecSettings::default(), folder.path()).unwrap_err();
+        assert!(error.to_string().contains("own.toml") && error.to_string().contains("line 1"), "{error}");
     }
 
     #[test]
@@ -176,6 +206,10 @@ mod tests {
             ("['a b']\nprotocol = 'iotm'\naccount = 'x'", "`a b`"),
             ("[new]\naccount = 'x'", "protocol"),
             ("[new]\nprotocol = 'iotm'", "account"),
+            ("[new]\naccount = 'x'\nprotocol = 'json'", "`mapping`"),
+            ("[new]\naccount = 'x'\nprotocol = 'json'\nmapping = 'my.toml'", "/nowhere/my.toml"),
+            ("[xirgo-lx41]\nmapping = 'my.toml'", "no effect"),
+            ("[ngp-generic]\niotm = {}", "no effect"),
         ] {
             let error = load(text).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

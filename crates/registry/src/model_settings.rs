@@ -1,6 +1,10 @@
 //! What settings say of models, and whether it is usable.
 
-use fleetwire_codec::{Codec, Protocol, iotm};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fleetwire_codec::mapping::Mapping;
+use fleetwire_codec::{Codec, Protocol, dt7, iotm, ngp};
 use serde::Deserialize;
 
 /// One model, as settings give it. For a built-in model, what is left out stays as it is built in.
@@ -15,6 +19,13 @@ pub struct ModelSettings {
     pub protocol: Option<Protocol>,
     /// How its IOTM payloads are read, in place of all of `[decoder.iotm]`.
     pub iotm: Option<iotm::Options>,
+    /// How its NGP messages are read, in place of all of `[decoder.ngp]`.
+    pub ngp: Option<ngp::Options>,
+    /// How its DT7 payloads are read, in place of all of `[decoder.dt7]`.
+    pub dt7: Option<dt7::Options>,
+    /// File with the mapping of its JSON, from the folder of the configuration. `globalmatix` has one built in, which
+    /// is a guess; `json` has none.
+    pub mapping: Option<PathBuf>,
 }
 
 /// How the payloads of models are read that have no settings of their own.
@@ -22,6 +33,10 @@ pub struct ModelSettings {
 pub struct CodecSettings {
     /// IOTM.
     pub iotm: iotm::Options,
+    /// NGP.
+    pub ngp: ngp::Options,
+    /// DT7.
+    pub dt7: dt7::Options,
 }
 
 /// Why models are not usable.
@@ -48,9 +63,19 @@ pub enum CatalogueError {
         /// The key.
         key: &'static str,
     },
-    /// A protocol that needs more than its name.
-    #[error("protocol {0} cannot be used here")]
-    Unavailable(Protocol),
+    /// JSON of which nobody said what it means.
+    #[error("model {0} speaks json, so [models.{0}] needs `mapping`, the file that says what is what in it")]
+    NoMapping(String),
+    /// A mapping that cannot be used.
+    #[error("model {model}: mapping {}: {reason}", path.display())]
+    Mapping {
+        /// The model.
+        model: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 impl ModelSettings {
@@ -60,14 +85,42 @@ impl ModelSettings {
         model: &str,
         protocol: Protocol,
         defaults: &CodecSettings,
+        folder: &Path,
     ) -> Result<Codec, CatalogueError> {
-        if self.iotm.is_some() && protocol != Protocol::Iotm {
-            return Err(CatalogueError::Foreign { model: model.to_owned(), protocol, key: "iotm" });
+        let is_mapped = matches!(protocol, Protocol::GlobalMatix | Protocol::Json);
+        let given = [
+            ("iotm", protocol == Protocol::Iotm, self.iotm.is_some()),
+            ("ngp", protocol == Protocol::Ngp, self.ngp.is_some()),
+            ("dt7", protocol == Protocol::Dt7, self.dt7.is_some()),
+            ("mapping", is_mapped, self.mapping.is_some()),
+        ];
+        if let Some((key, ..)) = given.into_iter().find(|(_, fits, is_given)| *is_given && !fits) {
+            return Err(CatalogueError::Foreign { model: model.to_owned(), protocol, key });
         }
         match protocol {
             Protocol::Iotm => Ok(Codec::Iotm(self.iotm.clone().unwrap_or_else(|| defaults.iotm.clone()))),
-            other => Err(CatalogueError::Unavailable(other)),
+            Protocol::Ngp => Ok(Codec::Ngp(self.ngp.clone().unwrap_or_else(|| defaults.ngp.clone()))),
+            Protocol::Dt7 => Ok(Codec::Dt7(self.dt7.clone().unwrap_or_else(|| defaults.dt7.clone()))),
+            Protocol::GlobalMatix => self.mapping(model, folder).map(Codec::GlobalMatix),
+            Protocol::Json if self.mapping.is_none() => Err(CatalogueError::NoMapping(model.to_owned())),
+            Protocol::Json => self.mapping(model, folder).map(Codec::Json),
         }
+    }
+
+    /// The mapping of its file, or the one that is built in.
+    fn mapping(&self, model: &str, folder: &Path) -> Result<Arc<Mapping>, CatalogueError> {
+        let path = self.mapping.as_ref().map(|path| folder.join(path));
+        let mapping = match &path {
+            None => Mapping::globalmatix().map_err(|err| err.to_string()),
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|err| err.to_string())
+                .and_then(|text| Mapping::from_toml(&text).map_err(|err| err.to_string())),
+        };
+        mapping.map(Arc::new).map_err(|reason| CatalogueError::Mapping {
+            model: model.to_owned(),
+            path: path.unwrap_or_default(),
+            reason,
+        })
     }
 }
 

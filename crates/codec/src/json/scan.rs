@@ -14,14 +14,18 @@ pub(crate) struct SyntaxError {
     pub(crate) problem: &'static str,
 }
 
-/// Fills `nodes` with the values of a text; after an error it holds those before it.
+/// Fills `nodes` with the values of a text; after an error they are those before it, in containers that end there.
 pub(crate) fn scan(text: &str, nodes: &mut Vec<Node>) -> Result<(), SyntaxError> {
     nodes.clear();
     let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, nodes, open: NONE, depth: 0 };
     if u32::try_from(text.len()).is_err() {
         return Err(SyntaxError { offset: 0, problem: "the text is longer than 4 GiB" });
     }
-    scanner.run()
+    let outcome = scanner.run();
+    while scanner.open_kind().is_some() {
+        scanner.close();
+    }
+    outcome
 }
 
 /// No container is open.
@@ -60,7 +64,10 @@ impl Scanner<'_> {
                         self.key_of_object()?;
                         break;
                     }
-                    (Some(b'}'), Kind::Object) | (Some(b']'), Kind::Array) => self.close(),
+                    (Some(b'}'), Kind::Object) | (Some(b']'), Kind::Array) => {
+                        self.at += 1;
+                        self.close();
+                    }
                     (None, _) => return self.fail("the text ends within a value"),
                     (_, Kind::Object) => return self.fail("`,` or `}` is due"),
                     _ => return self.fail("`,` or `]` is due"),
@@ -96,15 +103,15 @@ impl Scanner<'_> {
         self.at += 1;
         self.space();
         if self.peek() == Some(end) {
+            self.at += 1;
             self.close();
             return Ok(false);
         }
         Ok(true)
     }
 
-    /// Takes the closing bracket of the innermost open container.
+    /// Ends the innermost open container here.
     fn close(&mut self) {
-        self.at += 1;
         let (end, next) = (self.position(), self.count());
         if let Some(node) = self.nodes.get_mut(self.open as usize) {
             self.open = node.next;

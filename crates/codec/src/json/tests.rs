@@ -83,7 +83,7 @@ fn what_serde_json_reads_is_read_the_same() {
         "{,}",
         r#"{"a"}"#,
         r#"{"a":}"#,
-        r#"{a:1}"#,
+        "{a:1}",
         r#"{"a":1,}"#,
         "[1 2]",
         "[1}",

@@ -161,6 +161,7 @@ mod tests {
         Clock::new("time", &toml::from_str(toml).unwrap())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "shorter calls")]
     fn read(toml: &str, value: Scalar<'_>) -> Result<i64, &'static str> {
         clock(toml).unwrap().read(&value)
     }

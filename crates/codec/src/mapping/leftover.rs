@@ -53,16 +53,15 @@ impl Leftovers<'_> {
             return;
         }
         let document = self.document;
-        let length = self.name.len();
         match document.kind(node) {
             Some(Kind::Object) => {
                 for (name, member) in document.members(node) {
-                    self.child(length, &name, member, depth, put);
+                    self.child(&name, member, depth, put);
                 }
             }
             Some(Kind::Array) => {
                 for (place, element) in document.elements(node).enumerate() {
-                    self.child(length, &place.to_compact_string(), element, depth, put);
+                    self.child(&place.to_compact_string(), element, depth, put);
                 }
             }
             Some(Kind::True | Kind::False | Kind::Number | Kind::Text) => self.leaf(node, depth, put),
@@ -70,7 +69,8 @@ impl Leftovers<'_> {
         }
     }
 
-    fn child(&mut self, length: usize, name: &str, node: u32, depth: usize, put: &mut dyn FnMut(&str, u32)) {
+    fn child(&mut self, name: &str, node: u32, depth: usize, put: &mut dyn FnMut(&str, u32)) {
+        let length = self.name.len();
         // A name that is too long already only grows.
         if self.name.len() <= self.bounds.max_name_bytes {
             if depth > 0 {

@@ -6,6 +6,7 @@
 
 mod clock;
 mod compile;
+mod explain;
 mod field;
 mod fill;
 mod identity;
@@ -69,10 +70,11 @@ pub struct Mapping {
 #[error("{0}")]
 pub struct MappingError(String);
 
-/// Room that is used again.
+/// Room that is used again, by every protocol that is JSON.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Scratch {
-    nodes: Vec<Node>,
+    /// Values of a JSON text.
+    pub(crate) nodes: Vec<Node>,
     /// What the rules found in the payload around the records.
     in_payload: Slots,
     work: record::Work,
@@ -132,7 +134,7 @@ impl Mapping {
         let text = text(payload)?;
         let Scratch { nodes, in_payload, work } = scratch;
         json::scan(text, nodes)
-            .map_err(|error| DecodeError::Json { offset: error.offset, reason: error.problem.to_owned() })?;
+            .map_err(|error| DecodeError::Json { offset: error.offset, problem: error.problem })?;
         let document = Document::new(text, nodes);
         let (records, is_list) = self.records(document)?;
         in_payload.clear();
@@ -146,14 +148,14 @@ impl Mapping {
         let list = if is_list { Some(document.elements(records)) } else { None };
         let list = list.into_iter().flatten().chain((!is_list).then_some(records));
         for (number, node) in list.enumerate() {
-            let mut note = Notes::new(node);
-            let taken = self.record(&payload, node, work, out, notes.is_some().then_some(&mut note));
+            work.notes = notes.is_some().then(|| Notes::new(node));
+            let taken = self.record(&payload, node, work, out);
             if let Err(problem) = taken {
                 let offset = document.span(node).start;
                 out.rejected.push(DecodeError::Unmapped { offset, record: number, problem });
             }
             if let Some(notes) = &mut notes {
-                notes.push(note);
+                notes.extend(work.notes.take());
             }
         }
         if out.records.len() > kept {
@@ -203,7 +205,7 @@ impl Mapping {
 /// The payload as text, if it can be JSON of records at all.
 fn text(payload: &[u8]) -> Result<&str, DecodeError> {
     match payload.first() {
-        None => return Err(DecodeError::Json { offset: 0, reason: "the payload is empty".to_owned() }),
+        None => return Err(DecodeError::Json { offset: 0, problem: "the payload is empty" }),
         Some(b'{' | b'[' | b' ' | b'\t' | b'\n' | b'\r') => {}
         Some(_) => return Err(DecodeError::UnmappedBinary { offset: 0 }),
     }

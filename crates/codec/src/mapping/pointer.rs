@@ -91,7 +91,9 @@ mod tests {
         let tokens: Vec<&str> = pointer.tokens.iter().map(AsRef::as_ref).collect();
         assert_eq!(tokens, ["a/b", "m~n", "", "0"]);
         let mut again = "$".to_owned();
-        tokens.iter().for_each(|token| push_token(&mut again, token));
+        for token in tokens {
+            push_token(&mut again, token);
+        }
         assert_eq!(again, pointer.to_string());
         assert!("".parse::<Pointer>().unwrap().tokens.is_empty());
         for bad in ["a", "$a", "/a~", "/a~2", "/a~é", &"/".repeat(40), &"/a".repeat(400)] {

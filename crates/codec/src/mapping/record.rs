@@ -42,6 +42,8 @@ pub(super) struct Work {
     /// Values that rules took.
     used: Vec<u32>,
     name: String,
+    /// What becomes of the record, if somebody asks.
+    pub(super) notes: Option<Notes>,
 }
 
 /// What became of one record, for a person.
@@ -80,17 +82,16 @@ impl Mapping {
         node: u32,
         work: &mut Work,
         out: &mut Decoded,
-        notes: Option<&mut Notes>,
     ) -> Result<(), Problem> {
         let document = payload.document;
         if document.kind(node) != Some(Kind::Object) {
             return Err(Problem::Kind(name_of(document.kind(node))));
         }
-        let Work { slots, used, name } = work;
+        let Work { slots, used, name, notes } = work;
         slots.clone_from(payload.found);
         self.in_record.seek(document, node, slots);
         used.clear();
-        let mut reading = Reading { mapping: self, document, slots, used, notes };
+        let mut reading = Reading { mapping: self, document, slots, used, notes: notes.as_mut() };
         let device_id = reading.device()?;
         let (ms, time) = reading.time()?;
         let position = out.blank_position();

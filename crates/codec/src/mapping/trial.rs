@@ -13,7 +13,7 @@ use super::rule::Rule;
 use super::value::{Misfit, Value};
 use super::{Mapping, Scratch};
 use crate::json::{Document, Kind};
-use crate::{DecodeError, Decoded, Explanation};
+use crate::{DecodeError, Decoded};
 
 /// What a mapping makes of one payload.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +25,7 @@ pub struct Trial {
     /// The events that it becomes, to be opened.
     pub decoded: Decoded,
     /// Every value that is no container: pointer from the root, and bytes.
-    leaves: BTreeMap<u32, (String, Range<usize>)>,
+    pub(super) leaves: BTreeMap<u32, (String, Range<usize>)>,
 }
 
 /// What a mapping makes of one record.
@@ -78,7 +78,7 @@ pub struct LeftOver {
     /// Name of the attribute.
     pub attribute: String,
     /// Index of the value, for the explanation.
-    node: u32,
+    pub(super) node: u32,
 }
 
 impl Mapping {
@@ -88,27 +88,19 @@ impl Mapping {
         let outcome = self.read(payload, &mut scratch, &mut trial.decoded, Some(&mut notes));
         let text = std::str::from_utf8(payload).unwrap_or_default();
         let document = Document::new(text, &scratch.nodes);
-        trial.leaves = match &outcome {
-            Err(DecodeError::Json { .. } | DecodeError::UnmappedBinary { .. }) => BTreeMap::new(),
-            _ => leaves(document),
-        };
+        trial.leaves = leaves(document);
         let mut errors: BTreeMap<usize, DecodeError> = BTreeMap::new();
         for error in trial.decoded.rejected.iter().chain(outcome.as_ref().err()) {
             if let DecodeError::Unmapped { record, .. } = error {
                 errors.insert(*record, error.clone());
             }
         }
-        let (leaves, is_whole) = (&trial.leaves, notes.len() == 1);
-        trial.records = (notes.into_iter().enumerate())
-            .map(|(number, notes)| {
-                let mut record = self.record_trial(document, leaves, notes);
-                record.error = errors.remove(&number);
-                if is_whole && record.span.is_empty() {
-                    record.span = 0..payload.len();
-                }
-                record
-            })
-            .collect();
+        let leaves = &trial.leaves;
+        let records = notes.into_iter().enumerate().map(|(number, notes)| {
+            let record = self.record_trial(document, leaves, notes);
+            RecordTrial { error: errors.remove(&number), ..record }
+        });
+        trial.records = records.collect();
         trial.error = outcome.err();
         trial
     }
@@ -160,60 +152,6 @@ impl Mapping {
             warnings,
         }
     }
-
-    /// Every value of a payload with its place, and what it becomes.
-    pub fn explain(&self, payload: &[u8]) -> Explanation {
-        let trial = self.trial(payload);
-        let text = std::str::from_utf8(payload).unwrap_or_default();
-        let mut meanings: BTreeMap<(usize, usize), Vec<String>> = BTreeMap::new();
-        for record in &trial.records {
-            for field in &record.fields {
-                let meaning = match &field.becomes {
-                    Ok(value) => format!("{} = {value}", field.field),
-                    Err(reason) => format!("not {}: {reason}", field.field),
-                };
-                meanings.entry((field.span.start, field.span.end)).or_default().push(meaning);
-            }
-            for value in &record.left_over {
-                if let Some((_, span)) = trial.leaves.get(&value.node) {
-                    let meaning = format!("attribute {}", value.attribute);
-                    meanings.entry((span.start, span.end)).or_default().push(meaning);
-                }
-            }
-        }
-        let mut explanation = Explanation { error: trial.error, ..Explanation::default() };
-        let mut records = trial.records.iter().enumerate().peekable();
-        for (pointer, span) in trial.leaves.into_values() {
-            while let Some((number, record)) = records.next_if(|(_, record)| record.span.start <= span.start)
-            {
-                explanation.part(0, record.span.clone(), format!("record {number}"), "", summary(record));
-            }
-            let value = text.get(span.clone()).unwrap_or_default();
-            let mut meaning = meanings.remove(&(span.start, span.end)).unwrap_or_default();
-            // A value around the records has the same meaning for each of them.
-            meaning.dedup();
-            if meaning.is_empty() && value != "null" && explanation.error.is_none() {
-                meaning.push("left out".to_owned());
-            }
-            explanation.part(1, span, pointer, value, meaning.join("; "));
-        }
-        for (number, record) in records {
-            explanation.part(0, record.span.clone(), format!("record {number}"), "", summary(record));
-        }
-        explanation
-    }
-}
-
-fn summary(record: &RecordTrial) -> String {
-    if let Some(error) = &record.error {
-        return error.to_string();
-    }
-    let kind = if record.has_event { "a position and a device event" } else { "a position" };
-    let left_out = match record.left_out {
-        0 => String::new(),
-        count => format!("; {count} values are beyond the bounds of attributes"),
-    };
-    format!("{kind}{left_out}")
 }
 
 /// A value as reports show it.

@@ -1,20 +1,15 @@
-//! JSON without a tree: the members of an object one after the other, each value as its text within the payload.
-//! The syntax of the whole is checked once; values are read where they are needed, so that a number without bounds
-//! or half a surrogate pair spoils one value and not the message.
+//! Values of a message as JSON types them, each with its text and place in the payload.
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer as _};
-use serde_json::value::RawValue;
+use std::ops::Range;
 
 use crate::DecodeError;
+use crate::json::{self, Document, Kind, Node, Scalar};
 
 /// The largest whole number up to which every whole number is an exact `f64`.
 const MAX_EXACT: u64 = 1 << 53;
 
-/// A value. Of objects and arrays it is known that they are well-formed.
+/// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json<'a> {
     Null,
@@ -27,7 +22,7 @@ pub(super) enum Json<'a> {
     Text(Cow<'a, str>),
     Object,
     Array,
-    /// A number outside every range, or a text with half a surrogate pair.
+    /// A number outside every range.
     Odd,
 }
 
@@ -74,29 +69,48 @@ impl Json<'_> {
             Self::Text(_) => "a text",
             Self::Object => "an object",
             Self::Array => "a list",
-            Self::Odd => "a number or text that cannot be read",
+            Self::Odd => "a number out of range",
         }
     }
 }
 
-/// Reads a value.
-pub(super) fn read(raw: &RawValue) -> Json<'_> {
-    let text = raw.get();
-    match text.as_bytes().first() {
-        Some(b'"') => string(text),
-        Some(b'{') => Json::Object,
-        Some(b'[') => Json::Array,
-        Some(b't') => Json::Bool(true),
-        Some(b'f') => Json::Bool(false),
-        Some(b'n') => Json::Null,
-        _ => number(text),
-    }
+/// A value at its place in a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Raw<'a> {
+    document: Document<'a>,
+    node: u32,
 }
 
-fn string(quoted: &str) -> Json<'_> {
-    match quoted.get(1..quoted.len().saturating_sub(1)) {
-        Some(plain) if !plain.contains('\\') => Json::Text(Cow::Borrowed(plain)),
-        _ => serde_json::from_str(quoted).map_or(Json::Odd, |text: String| Json::Text(Cow::Owned(text))),
+impl<'a> Raw<'a> {
+    /// As it is written.
+    pub(super) fn text(self) -> &'a str {
+        self.document.raw(self.node)
+    }
+
+    /// Its bytes within the payload.
+    pub(super) fn span(self) -> Range<usize> {
+        self.document.span(self.node)
+    }
+
+    /// Its value.
+    pub(super) fn read(self) -> Json<'a> {
+        match (self.document.kind(self.node), self.document.scalar(self.node)) {
+            (_, Some(Scalar::Bool(on))) => Json::Bool(on),
+            (_, Some(Scalar::Number(digits))) => number(digits),
+            (_, Some(Scalar::Text(text))) => Json::Text(text),
+            (Some(Kind::Object), None) => Json::Object,
+            (Some(Kind::Array), None) => Json::Array,
+            _ => Json::Null,
+        }
+    }
+
+    /// Members of an object, or elements of a list by their numbers from 0; nothing of anything else.
+    pub(super) fn children(self) -> impl Iterator<Item = (Cow<'a, str>, Self)> {
+        let Self { document, node } = self;
+        let elements = (0_usize..).zip(document.elements(node));
+        let elements = elements.map(|(number, node)| (Cow::Owned(number.to_string()), node));
+        let children = document.members(node).chain(elements);
+        children.map(move |(name, node)| (name, Self { document, node }))
     }
 }
 
@@ -111,77 +125,59 @@ fn number(text: &str) -> Json<'_> {
     }
 }
 
-/// The payload as text that begins with an object.
-pub(super) fn text(payload: &[u8]) -> Result<&str, DecodeError> {
-    let text = std::str::from_utf8(payload).map_err(|error| {
-        let offset = error.valid_up_to();
-        DecodeError::Json { offset, reason: "bytes that are not UTF-8".to_owned() }
+/// Takes a payload apart into `nodes`: the object that it must be. An error leaves those before it.
+pub(super) fn object<'a>(payload: &'a [u8], nodes: &'a mut Vec<Node>) -> Result<Raw<'a>, DecodeError> {
+    nodes.clear();
+    let text = std::str::from_utf8(payload).map_err(|error| DecodeError::Json {
+        offset: error.valid_up_to(),
+        problem: "bytes that are not UTF-8",
     })?;
-    let begins = text.find(|c| !matches!(c, ' ' | '\t' | '\r' | '\n'));
-    let reason = match begins.and_then(|begins| text.as_bytes().get(begins)) {
-        Some(b'{') => return Ok(text),
-        None => "the payload is empty; one JSON object is expected",
-        Some(b'[') => "a list; one JSON object is expected in a message",
-        Some(_) => "one JSON object is expected, which begins with {",
-    };
-    Err(DecodeError::Json { offset: begins.unwrap_or(text.len()), reason: reason.to_owned() })
+    json::scan(text, nodes)
+        .map_err(|error| DecodeError::Json { offset: error.offset, problem: error.problem })?;
+    let root = Raw { document: Document::new(text, nodes), node: Document::ROOT };
+    match root.read() {
+        Json::Object => Ok(root),
+        Json::Array => Err(DecodeError::Json {
+            offset: root.span().start,
+            problem: "a list, where one object is a message,",
+        }),
+        _ => Err(DecodeError::Json { offset: root.span().start, problem: "a value that is no object" }),
+    }
 }
 
-/// Calls `each` for the members of an object, or for the elements of an array by their numbers from 0.
-pub(super) fn children<'a>(
-    text: &'a str,
-    each: impl FnMut(Cow<'a, str>, &'a RawValue),
-) -> Result<(), serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader.deserialize_any(Children(each))?;
-    reader.end()
-}
-
-/// A syntax error with its place in the text.
-pub(super) fn error(text: &str, error: &serde_json::Error) -> DecodeError {
-    let lines_before = text.split_inclusive('\n').take(error.line().saturating_sub(1));
-    let line: usize = lines_before.map(str::len).sum();
-    let offset = if error.is_eof() { text.len() } else { line + error.column().saturating_sub(1) };
-    let reason = error.to_string();
-    let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
-    DecodeError::Json { offset: offset.min(text.len()), reason: reason.to_owned() }
-}
-
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct Children<F>(F);
-
-impl<'de, F: FnMut(Cow<'de, str>, &'de RawValue)> Visitor<'de> for Children<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object or a list")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some((Key(key), value)) = map.next_entry()? {
-            self.0(key, value);
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-        let mut number = 0_usize;
-        while let Some(value) = list.next_element()? {
-            self.0(Cow::Owned(number.to_string()), value);
-            number = number.saturating_add(1);
-        }
-        Ok(())
-    }
+/// The members of a payload that is no message, up to where it goes wrong.
+pub(super) fn begun<'a>(
+    payload: &'a [u8],
+    nodes: &'a mut Vec<Node>,
+) -> impl Iterator<Item = (Cow<'a, str>, Raw<'a>)> {
+    nodes.clear();
+    let text = std::str::from_utf8(payload).unwrap_or_default();
+    // What is wrong is told already.
+    let _ = json::scan(text, nodes);
+    let root = Raw { document: Document::new(text, nodes), node: Document::ROOT };
+    let is_object = root.document.kind(root.node) == Some(Kind::Object);
+    // A value that does not end has no place yet, and nothing comes behind it.
+    root.children().take_while(move |(_, raw)| is_object && !raw.span().is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn value(text: &str) -> Json<'_> {
-        read(serde_json::from_str::<&RawValue>(text).unwrap())
+    fn value(text: &str) -> Json<'static> {
+        let payload = format!("{{\"x\":{text}}}");
+        let mut nodes = Vec::new();
+        let root = object(payload.as_bytes(), &mut nodes).unwrap();
+        let (_, raw) = root.children().next().unwrap();
+        assert_eq!((raw.text(), raw.span().start), (text, 5));
+        match raw.read() {
+            Json::Text(text) => Json::Text(text.into_owned().into()),
+            Json::Int(number) => Json::Int(number),
+            Json::Uint(number) => Json::Uint(number),
+            Json::Double(number) => Json::Double(number),
+            Json::Odd => Json::Odd,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -192,18 +188,7 @@ mod tests {
         assert_eq!(value("1e2"), Json::Double(100.0));
         assert_eq!(value("1e999"), Json::Odd);
         assert_eq!(value(r#""a\u00e9""#), Json::Text("aé".into()));
-        assert_eq!(value(r#""\ud800""#), Json::Odd);
         assert_eq!((value("8.0").whole(), value("8.5").whole(), value("-1").whole()), (Some(8), None, None));
         assert_eq!((value("1e300").whole(), value("18446744073709551615").whole()), (None, Some(u64::MAX)));
-    }
-
-    #[test]
-    fn a_syntax_error_has_its_place() {
-        for (text, place) in
-            [("{\"a\":1,}", 7), ("{\n\"a\" 1}", 6), ("{\"a\":1", 6), ("{} x", 3), ("{\"a\":tru}", 8)]
-        {
-            let found = error(text, &children(text, |_, _| {}).unwrap_err());
-            assert_eq!(found.byte_offset(), Some(place), "{text} {found}");
-        }
     }
 }

@@ -1,12 +1,9 @@
 //! Lists within a message: mobile cells, of which the first is the serving one, and custom attributes with units.
 
-use std::borrow::Cow;
-
 use compact_str::{CompactString, ToCompactString as _, format_compact};
 use fleetwire_model::pb::Cell;
-use serde_json::value::RawValue;
 
-use super::json::{self, Json};
+use super::json::{Json, Raw};
 use super::rest::Rest;
 use crate::{Attributes, Position};
 
@@ -16,35 +13,25 @@ pub(super) const MOBILE_CELLS: &str = "mobile_cells";
 pub(super) const CUSTOM_ATTRIBUTES: &str = "custom_attributes";
 
 /// Takes the first cell as the serving one; what has no field, and the other cells, are attributes.
-pub(super) fn mobile_cells(position: &mut Position, rest: &mut Rest, raw: &RawValue) {
-    let is_list = json::read(raw) == Json::Array && raw.get().contains('{');
-    if !is_list {
+pub(super) fn mobile_cells(position: &mut Position, rest: &mut Rest, raw: Raw<'_>) {
+    if !is_list(raw) {
         return rest.keep(&mut position.attributes, MOBILE_CELLS, raw);
     }
     let (cell, attributes) = (&mut position.cell, &mut position.attributes);
     rest.all_or_text(attributes, MOBILE_CELLS, raw, |rest, to| {
-        let mut fits = true;
-        let each = |place: Cow<'_, str>, raw: &RawValue| {
-            fits = fits
-                && match json::read(raw) {
-                    Json::Object if place == "0" => serving(cell, rest, to, raw),
-                    _ => rest.keep_within(to, MOBILE_CELLS, &place, raw),
-                };
-        };
-        json::children(raw.get(), each).is_ok() && fits
+        raw.children().all(|(place, raw)| match raw.read() {
+            Json::Object if place == "0" => serving(cell, rest, to, raw),
+            _ => rest.keep_within(to, MOBILE_CELLS, &place, raw),
+        })
     });
 }
 
 /// Fills in the serving cell; false if what is left of it has no room.
-fn serving(cell: &mut Cell, rest: &mut Rest, to: &mut Attributes, raw: &RawValue) -> bool {
-    let mut fits = true;
-    let each = |name: Cow<'_, str>, raw: &RawValue| {
-        let value = json::read(raw);
-        if fits && fill(cell, &name, &value).is_none() {
-            fits = rest.keep_within(to, "mobile_cells.0", &name, raw);
-        }
-    };
-    json::children(raw.get(), each).is_ok() && fits
+fn serving(cell: &mut Cell, rest: &mut Rest, to: &mut Attributes, raw: Raw<'_>) -> bool {
+    raw.children().all(|(name, raw)| {
+        let is_filled = fill(cell, &name, &raw.read()).is_some();
+        is_filled || rest.keep_within(to, "mobile_cells.0", &name, raw)
+    })
 }
 
 fn fill(cell: &mut Cell, name: &str, value: &Json<'_>) -> Option<()> {
@@ -67,18 +54,13 @@ fn signal(value: &Json<'_>) -> Option<i32> {
 }
 
 /// Attributes that come with a type, which is their name, and perhaps a number and a unit.
-pub(super) fn custom_attributes(position: &mut Position, rest: &mut Rest, raw: &RawValue) {
-    let is_list = json::read(raw) == Json::Array && raw.get().contains('{');
-    if !is_list {
+pub(super) fn custom_attributes(position: &mut Position, rest: &mut Rest, raw: Raw<'_>) {
+    if !is_list(raw) {
         return rest.keep(&mut position.attributes, CUSTOM_ATTRIBUTES, raw);
     }
     rest.all_or_text(&mut position.attributes, CUSTOM_ATTRIBUTES, raw, |rest, to| {
-        let mut fits = true;
         let mut names = Vec::new();
-        let each = |place: Cow<'_, str>, raw: &RawValue| {
-            fits = fits && custom_attribute(rest, to, &place, raw, &mut names);
-        };
-        json::children(raw.get(), each).is_ok() && fits
+        raw.children().all(|(place, raw)| custom_attribute(rest, to, (&place, raw), &mut names))
     });
 }
 
@@ -87,37 +69,39 @@ pub(super) fn custom_attributes(position: &mut Position, rest: &mut Rest, raw: &
 fn custom_attribute(
     rest: &mut Rest,
     to: &mut Attributes,
-    place: &str,
-    raw: &RawValue,
+    (place, raw): (&str, Raw<'_>),
     names: &mut Vec<CompactString>,
 ) -> bool {
-    let name = (json::read(raw) == Json::Object).then(|| name(raw)).flatten();
-    let Some(name) = name.filter(|name| !names.contains(name)) else {
+    let Some(name) = name(raw).filter(|name| !names.contains(name)) else {
         return rest.keep_within(to, CUSTOM_ATTRIBUTES, place, raw);
     };
     let path = format_compact!("{CUSTOM_ATTRIBUTES}.{name}");
-    let mut fits = true;
-    let each = |member: Cow<'_, str>, raw: &RawValue| {
-        fits = fits
-            && match &*member {
-                "type" => true,
-                "value" => rest.keep_within(to, CUSTOM_ATTRIBUTES, &name, raw),
-                other => rest.keep_within(to, &path, other, raw),
-            };
-    };
-    fits &= json::children(raw.get(), each).is_ok();
+    let fits = raw.children().all(|(member, raw)| match &*member {
+        "type" => true,
+        "value" => rest.keep_within(to, CUSTOM_ATTRIBUTES, &name, raw),
+        other => rest.keep_within(to, &path, other, raw),
+    });
     names.push(name);
     fits
 }
 
 /// The type of one that has a value too.
-fn name(raw: &RawValue) -> Option<CompactString> {
+fn name(raw: Raw<'_>) -> Option<CompactString> {
+    if raw.read() != Json::Object {
+        return None;
+    }
     let (mut name, mut has_value) = (None, false);
-    let each = |member: Cow<'_, str>, raw| match (&*member, json::read(raw)) {
-        ("type", Json::Text(text)) if !text.is_empty() => name = Some(text.to_compact_string()),
-        ("value", _) => has_value = true,
-        _ => {}
-    };
-    json::children(raw.get(), each).ok()?;
+    for (member, raw) in raw.children() {
+        match (&*member, raw.read()) {
+            ("type", Json::Text(text)) if !text.is_empty() => name = Some(text.to_compact_string()),
+            ("value", _) => has_value = true,
+            _ => {}
+        }
+    }
     name.filter(|_| has_value)
+}
+
+/// Whether it is a list with something in it.
+fn is_list(raw: Raw<'_>) -> bool {
+    raw.read() == Json::Array && raw.children().next().is_some()
 }

@@ -1,13 +1,10 @@
 //! The `location` of a message to a fix: how far its coordinates can be trusted, and how they came about.
 
-use std::borrow::Cow;
-
 use compact_str::format_compact;
 use fleetwire_model::pb::{Fix, FixType, Quality};
-use serde_json::value::RawValue;
 
 use super::event;
-use super::json::{self, Json};
+use super::json::{Json, Raw};
 use super::message::{self, Context};
 use super::options::Options;
 use super::rest::Rest;
@@ -43,28 +40,19 @@ enum Source {
 }
 
 /// Reads the location of a message.
-pub(super) fn fill(position: &mut Position, rest: &mut Rest, raw: &RawValue, context: &Context<'_>) {
-    if json::read(raw) != Json::Object {
+pub(super) fn fill(position: &mut Position, rest: &mut Rest, raw: Raw<'_>, context: &Context<'_>) {
+    if raw.read() != Json::Object || raw.children().next().is_none() {
         return rest.keep(&mut position.attributes, LOCATION, raw);
     }
     let mut location = Location::default();
-    let mut members = 0_usize;
-    let each = |name: Cow<'_, str>, raw| {
-        members += 1;
-        let value = json::read(raw);
+    for (name, raw) in raw.children() {
+        let value = raw.read();
         if location.member(&name, &value, context).is_none() {
             let path = format_compact!("{LOCATION}.{name}");
             rest.keep_read(&mut position.attributes, &path, &value, raw);
         }
-    };
-    // The syntax was checked with the whole, but for names that are no text: then the whole is kept as one.
-    let is_readable = json::children(raw.get(), each).is_ok();
-    if members > 0 {
-        location.finish(position, context);
     }
-    if !is_readable || members == 0 {
-        position.put(LOCATION, Attribute::Text(raw.get()));
-    }
+    location.finish(position, context);
 }
 
 impl Location {

@@ -1,10 +1,6 @@
 //! A message as a whole: what must be there, who sent it, and in which order its parts are read.
 
-use std::borrow::Cow;
-
-use serde_json::value::RawValue;
-
-use super::json::{self, Json};
+use super::json::{Json, Raw};
 use super::lists::{CUSTOM_ATTRIBUTES, MOBILE_CELLS};
 use super::location::LOCATION;
 use super::options::{Options, UnknownVersion};
@@ -58,24 +54,20 @@ impl<'a> Context<'a> {
 /// later one counts, but for those that say what the message is.
 #[derive(Debug)]
 pub(super) struct Message<'a> {
-    time: Option<&'a RawValue>,
-    device_id: Option<&'a RawValue>,
-    version: Option<&'a RawValue>,
-    event_id: Option<&'a RawValue>,
-    location: Option<&'a RawValue>,
-    mobile_cells: Option<&'a RawValue>,
-    custom_attributes: Option<&'a RawValue>,
+    time: Option<Raw<'a>>,
+    device_id: Option<Raw<'a>>,
+    version: Option<Raw<'a>>,
+    event_id: Option<Raw<'a>>,
+    location: Option<Raw<'a>>,
+    mobile_cells: Option<Raw<'a>>,
+    custom_attributes: Option<Raw<'a>>,
     rest: Rest,
     twice: Option<&'static str>,
 }
 
 impl<'a> Message<'a> {
     /// Reads every member, and fills in those that stand for themselves.
-    pub(super) fn read(
-        text: &'a str,
-        options: &Options,
-        position: &mut Position,
-    ) -> Result<Self, DecodeError> {
+    pub(super) fn read(root: Raw<'a>, options: &Options, position: &mut Position) -> Self {
         let mut message = Self {
             time: None,
             device_id: None,
@@ -87,12 +79,13 @@ impl<'a> Message<'a> {
             rest: Rest::new(),
             twice: None,
         };
-        json::children(text, |name: Cow<'a, str>, raw| message.member(&name, raw, options, position))
-            .map_err(|error| json::error(text, &error))?;
-        Ok(message)
+        for (name, raw) in root.children() {
+            message.member(&name, raw, options, position);
+        }
+        message
     }
 
-    fn member(&mut self, name: &str, raw: &'a RawValue, options: &Options, position: &mut Position) {
+    fn member(&mut self, name: &str, raw: Raw<'a>, options: &Options, position: &mut Position) {
         match name {
             MESSAGE_TIME => self.once(MESSAGE_TIME, raw, |message| &mut message.time),
             DEVICE_ID => self.once(DEVICE_ID, raw, |message| &mut message.device_id),
@@ -108,8 +101,8 @@ impl<'a> Message<'a> {
     fn once(
         &mut self,
         name: &'static str,
-        raw: &'a RawValue,
-        place: impl FnOnce(&mut Self) -> &mut Option<&'a RawValue>,
+        raw: Raw<'a>,
+        place: impl FnOnce(&mut Self) -> &mut Option<Raw<'a>>,
     ) {
         if place(self).replace(raw).is_some() {
             self.twice = Some(name);
@@ -122,7 +115,7 @@ impl<'a> Message<'a> {
             return Err(bad(field, "comes twice".to_owned()));
         }
         let raw = self.device_id.ok_or_else(|| missing(DEVICE_ID))?;
-        let device = match json::read(raw) {
+        let device = match raw.read() {
             Json::Text(text) => text
                 .parse::<DeviceId>()
                 .map_err(|error| bad(DEVICE_ID, format!("{} will not do: {error}", quoted(&text))))?,
@@ -138,14 +131,14 @@ impl<'a> Message<'a> {
 
     /// What its members are read by.
     pub(super) fn context<'o>(&self, options: &'o Options) -> Result<Context<'o>, DecodeError> {
-        let event_id = self.event_id.and_then(|raw| u32::try_from(json::read(raw).whole()?).ok());
+        let event_id = self.event_id.and_then(|raw| u32::try_from(raw.read().whole()?).ok());
         Ok(Context { options, event_id, version: self.version(options)? })
     }
 
     /// The version whose fields the message has.
     fn version(&self, options: &Options) -> Result<Version, DecodeError> {
         let Some(raw) = self.version else { return Ok(Version::V1_0) };
-        let value = json::read(raw);
+        let value = raw.read();
         let found = match &value {
             Json::Text(text) => match text.as_ref() {
                 "1.0" => return Ok(Version::V1_0),
@@ -170,7 +163,7 @@ impl<'a> Message<'a> {
         position: &mut Position,
     ) -> Result<(i64, Option<u32>), DecodeError> {
         let raw = self.time.ok_or_else(|| missing(MESSAGE_TIME))?;
-        let time = time(&json::read(raw)).map_err(|reason| bad(MESSAGE_TIME, reason))?;
+        let time = time(&raw.read()).map_err(|reason| bad(MESSAGE_TIME, reason))?;
         position.device_time_ms = Some(time);
         let context = self.context(options)?;
         let mut rest = self.rest;
@@ -195,7 +188,7 @@ impl<'a> Message<'a> {
 pub(super) fn fill(
     position: &mut Position,
     rest: &mut Rest,
-    (name, raw): (&str, &RawValue),
+    (name, raw): (&str, Raw<'_>),
     context: &Context<'_>,
 ) {
     match name {
@@ -215,8 +208,8 @@ pub(super) fn fill(
 }
 
 /// Fills in a member that stands for itself.
-fn fill_simple(position: &mut Position, rest: &mut Rest, (name, raw): (&str, &RawValue), options: &Options) {
-    let value = json::read(raw);
+fn fill_simple(position: &mut Position, rest: &mut Rest, (name, raw): (&str, Raw<'_>), options: &Options) {
+    let value = raw.read();
     if !fields::fill(position, name, &value, options) {
         rest.keep_read(&mut position.attributes, name, &value, raw);
     }

@@ -19,14 +19,22 @@ pub use explain::explain;
 pub use options::{FuelLevelUnit, Options, UnknownVersion};
 
 use crate::{Attribute, DecodeError, Decoded, Input};
+use json::Raw;
 use message::Message;
 
 /// Appends what the message holds to `out`: a position, and an event beside it where `event_id` tells of more than
 /// a point of a track. An error appends nothing.
 pub fn decode(input: Input<'_>, options: &Options, out: &mut Decoded) -> Result<(), DecodeError> {
-    let text = json::text(input.payload)?;
+    let mut scratch = std::mem::take(&mut out.scratch);
+    let outcome =
+        json::object(input.payload, &mut scratch.nodes).and_then(|root| message(root, input, options, out));
+    out.scratch = scratch;
+    outcome
+}
+
+fn message(root: Raw<'_>, input: Input<'_>, options: &Options, out: &mut Decoded) -> Result<(), DecodeError> {
     let position = out.blank_position();
-    let message = Message::read(text, options, position)?;
+    let message = Message::read(root, options, position);
     let device = message.sender(input.topic, options)?;
     let (time, event) = message.finish(options, position)?;
     let span = 0..input.payload.len();

@@ -1,12 +1,11 @@
 //! What has no field of its own: attributes by the path of each value, as `mobile_cells.1.mcc`. What comes out is
 //! bounded by what came in; whatever would go beyond that is kept as its JSON text.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use compact_str::{CompactString, format_compact};
-use serde_json::value::RawValue;
 
-use super::json::{self, Json};
+use super::json::{Json, Raw};
 use crate::{Attribute, Attributes};
 
 /// Members within members that are told apart.
@@ -32,7 +31,7 @@ impl Rest {
     }
 
     /// Keeps a member that has been read already.
-    pub(super) fn keep_read(&mut self, to: &mut Attributes, name: &str, value: &Json<'_>, raw: &RawValue) {
+    pub(super) fn keep_read(&mut self, to: &mut Attributes, name: &str, value: &Json<'_>, raw: Raw<'_>) {
         if name.is_empty() || name.len() > MAX_NAME {
             self.keep_unnamed(name, raw);
         } else if is_filled(value, raw) {
@@ -43,8 +42,8 @@ impl Rest {
     }
 
     /// Keeps a member.
-    pub(super) fn keep(&mut self, to: &mut Attributes, name: &str, raw: &RawValue) {
-        self.keep_read(to, name, &json::read(raw), raw);
+    pub(super) fn keep(&mut self, to: &mut Attributes, name: &str, raw: Raw<'_>) {
+        self.keep_read(to, name, &raw.read(), raw);
     }
 
     /// Keeps a member of another; false if there is no room for it.
@@ -53,7 +52,7 @@ impl Rest {
         to: &mut Attributes,
         parent: &str,
         name: &str,
-        raw: &RawValue,
+        raw: Raw<'_>,
     ) -> bool {
         self.value(to, &mut format_compact!("{parent}.{name}"), raw, 2)
     }
@@ -63,14 +62,14 @@ impl Rest {
         &mut self,
         to: &mut Attributes,
         name: &str,
-        raw: &RawValue,
+        raw: Raw<'_>,
         fill: impl FnOnce(&mut Self, &mut Attributes) -> bool,
     ) {
         let (before, left) = (to.len(), self.left);
         if !fill(self, to) {
             to.truncate(before);
             self.left = left;
-            to.put(name, Attribute::Text(raw.get()));
+            to.put(name, Attribute::Text(raw.text()));
         }
     }
 
@@ -81,18 +80,25 @@ impl Rest {
         }
     }
 
-    fn keep_unnamed(&mut self, name: &str, raw: &RawValue) {
+    fn keep_unnamed(&mut self, name: &str, raw: Raw<'_>) {
         if !self.unnamed.is_empty() {
             self.unnamed.push(',');
         }
-        // A text can always be written.
-        self.unnamed.push_str(&serde_json::to_string(name).unwrap_or_default());
-        self.unnamed.push(':');
-        self.unnamed.push_str(raw.get());
+        self.unnamed.push('"');
+        for c in name.chars() {
+            match c {
+                '"' | '\\' => self.unnamed.extend(['\\', c]),
+                // A string takes whatever is written to it.
+                '\0'..' ' => drop(write!(self.unnamed, "\\u{:04x}", u32::from(c))),
+                _ => self.unnamed.push(c),
+            }
+        }
+        self.unnamed.push_str("\":");
+        self.unnamed.push_str(raw.text());
     }
 
-    fn value(&mut self, to: &mut Attributes, path: &mut CompactString, raw: &RawValue, depth: usize) -> bool {
-        let value = json::read(raw);
+    fn value(&mut self, to: &mut Attributes, path: &mut CompactString, raw: Raw<'_>, depth: usize) -> bool {
+        let value = raw.read();
         if is_filled(&value, raw) {
             return self.container(to, path, raw, depth);
         }
@@ -106,35 +112,30 @@ impl Rest {
         &mut self,
         to: &mut Attributes,
         path: &mut CompactString,
-        raw: &RawValue,
+        raw: Raw<'_>,
         depth: usize,
     ) -> bool {
-        let mut fits = depth <= MAX_DEPTH;
-        if !fits {
-            return false;
-        }
         let length = path.len();
-        let each = |name: Cow<'_, str>, raw: &RawValue| {
-            fits = fits && path.len() + name.len() < MAX_NAME;
-            if fits {
-                path.push('.');
-                path.push_str(&name);
-                fits = self.value(to, path, raw, depth + 1);
+        depth <= MAX_DEPTH
+            && raw.children().all(|(name, raw)| {
+                let fits = length + name.len() < MAX_NAME && {
+                    path.push('.');
+                    path.push_str(&name);
+                    self.value(to, path, raw, depth + 1)
+                };
                 path.truncate(length);
-            }
-        };
-        json::children(raw.get(), each).is_ok() && fits
+                fits
+            })
     }
 }
 
 /// Whether a value holds others.
-fn is_filled(value: &Json<'_>, raw: &RawValue) -> bool {
-    let within = raw.get().get(1..raw.get().len().saturating_sub(1));
-    matches!(value, Json::Object | Json::Array) && within.is_some_and(|within| !within.trim().is_empty())
+fn is_filled(value: &Json<'_>, raw: Raw<'_>) -> bool {
+    matches!(value, Json::Object | Json::Array) && raw.children().next().is_some()
 }
 
 /// One attribute, with the type that JSON gives the value. What has none is kept as its JSON text.
-fn put(to: &mut Attributes, name: &str, value: &Json<'_>, raw: &RawValue) {
+fn put(to: &mut Attributes, name: &str, value: &Json<'_>, raw: Raw<'_>) {
     let value = match value {
         Json::Null => Attribute::Absent,
         Json::Bool(on) => Attribute::Bool(*on),
@@ -142,7 +143,7 @@ fn put(to: &mut Attributes, name: &str, value: &Json<'_>, raw: &RawValue) {
         Json::Uint(number) => Attribute::Uint(*number),
         Json::Double(number) => Attribute::Double(*number),
         Json::Text(text) => Attribute::Text(text),
-        Json::Object | Json::Array | Json::Odd => Attribute::Text(raw.get()),
+        Json::Object | Json::Array | Json::Odd => Attribute::Text(raw.text()),
     };
     to.put(name, value);
 }

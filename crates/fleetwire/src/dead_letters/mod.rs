@@ -95,7 +95,7 @@ struct ReplayArgs {
     /// The summary as JSON
     #[arg(long)]
     json: bool,
-    /// Configuration file of the decoder or of `fleetwire run` [default: everything by its default]
+    /// Configuration file of the decoder or of `fleetwire run` [default: that of the `fleetwire run` on this machine]
     #[arg(long, short, value_name = "FILE", env = "FLEETWIRE_CONFIG")]
     config: Option<PathBuf>,
 }
@@ -112,8 +112,8 @@ pub(crate) fn dead_letters(args: DeadLettersArgs) -> Result<Exit> {
             process::interruptible(move |stop| show::run(&target, &show, stop))
         }
         Command::Replay(replay) => {
-            let (target, config) = crate::replay::resolve(replay.config.as_deref(), &target)?;
-            process::interruptible(move |stop| replay::run(&target, &config, &replay, stop))
+            let (target, decoding) = crate::replay::resolve(replay.config.as_deref(), &target)?;
+            process::interruptible(move |stop| replay::run(&target, &decoding, &replay, stop))
         }
     }
 }

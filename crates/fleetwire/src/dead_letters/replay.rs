@@ -10,10 +10,9 @@ use fleetwire_service::exit::Exit;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::RunConfig;
 use crate::dead_letters::ReplayArgs;
 use crate::dead_letters::letters::{self, Found};
-use crate::replay::{Again, Filter, Letters, Progress, Sink, Tally, Today, Writer};
+use crate::replay::{Again, Decoding, Filter, Letters, Progress, Sink, Tally, Today, Writer};
 use crate::target::Target;
 
 /// A publish may have several dead letters, and is replayed once: so many are remembered.
@@ -34,11 +33,11 @@ struct Summary {
 
 pub(super) fn run(
     target: &Target,
-    config: &RunConfig,
+    decoding: &Decoding,
     args: &ReplayArgs,
     stop: &CancellationToken,
 ) -> Result<Exit> {
-    let today = Today::new(target, config)?;
+    let today = Today::new(target, decoding)?;
     let letters = if args.write_dead_letters { Letters::Written } else { Letters::Counted };
     let sink = if args.dry_run { Sink::Nothing } else { Sink::Kafka(Writer::new(target, None, letters)?) };
     let mut again = Again::new(today, Filter::everything(), sink);

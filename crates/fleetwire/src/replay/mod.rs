@@ -24,7 +24,7 @@ pub(crate) use progress::Progress;
 pub(crate) use resume::place;
 pub(crate) use sink::{Letters, Sink, Writer};
 pub(crate) use tally::Tally;
-pub(crate) use today::{Today, resolve};
+pub(crate) use today::{Decoding, Today, resolve};
 
 use crate::process::{self, Usage};
 use crate::replay::resume::Resume;
@@ -68,7 +68,7 @@ pub(crate) struct ReplayArgs {
     /// The summary as JSON; with --shadow one JSON object for each difference
     #[arg(long)]
     json: bool,
-    /// Configuration file of the decoder or of `fleetwire run` [default: everything by its default]
+    /// Configuration file of the decoder or of `fleetwire run` [default: that of the `fleetwire run` on this machine]
     #[arg(long, short, value_name = "FILE", env = "FLEETWIRE_CONFIG")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -135,9 +135,8 @@ fn run(args: ReplayArgs) -> Result<Exit> {
         let (from, to) = (when::rfc3339(span.from_ms), when::rfc3339(span.to_ms));
         return Err(Usage(format!("--from {from} is not before --to {to}")).into());
     }
-    let (target, config) = today::resolve(args.config.as_deref(), &args.target)?;
-    let models = today::catalogue(&config)?;
-    let filter = Filter::new(args.device.as_deref(), args.model.as_deref(), models)?;
+    let (target, decoding) = today::resolve(args.config.as_deref(), &args.target)?;
+    let filter = Filter::new(args.device.as_deref(), args.model.as_deref(), decoding.catalogue)?;
     if args.output.shadow {
         let job = shadow::Job {
             span,
@@ -147,9 +146,9 @@ fn run(args: ReplayArgs) -> Result<Exit> {
             resume: args.resume,
             json: args.json,
         };
-        return process::interruptible(move |stop| shadow::run(&target, &config, &job, stop));
+        return process::interruptible(move |stop| shadow::run(&target, &decoding, &job, stop));
     }
     let output = range::Output::choose(&args, &target)?;
     let job = range::Job { span, filter, resume: args.resume, output, json: args.json };
-    process::interruptible(move |stop| range::run(&target, &config, job, stop))
+    process::interruptible(move |stop| range::run(&target, &decoding, job, stop))
 }

@@ -11,7 +11,6 @@ use fleetwire_service::exit::Exit;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::RunConfig;
 use crate::process::Usage;
 use crate::replay::again::Again;
 use crate::replay::filter::Filter;
@@ -19,7 +18,7 @@ use crate::replay::progress::Progress;
 use crate::replay::resume::{self, Resume};
 use crate::replay::sink::{Letters, Lines, Sink, Writer};
 use crate::replay::tally::Tally;
-use crate::replay::today::Today;
+use crate::replay::today::{Decoding, Today};
 use crate::replay::{ReplayArgs, Span};
 use crate::target::Target;
 use crate::when;
@@ -101,9 +100,9 @@ fn confirm(target: &Target) -> Result<()> {
 }
 
 /// Decodes the range; returns when all of it is where it belongs, or after a stop.
-pub(super) fn run(target: &Target, config: &RunConfig, job: Job, stop: &CancellationToken) -> Result<Exit> {
+pub(super) fn run(target: &Target, decoding: &Decoding, job: Job, stop: &CancellationToken) -> Result<Exit> {
     let Job { span, filter, resume, output, json } = job;
-    let today = Today::new(target, config)?;
+    let today = Today::new(target, decoding)?;
     let reader = open(target, span, resume.as_ref(), stop)?;
     if let Output::Topic { name, .. } = &output {
         exists(target, name, stop)?;

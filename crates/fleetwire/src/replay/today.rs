@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use fleetwire_decoder::config::ClockSettings;
 use fleetwire_decoder::interpret::{Interpreter, OutputKind, RawRecord};
 use fleetwire_registry::{Catalogue, Devices, read};
-use fleetwire_service::{build, clock};
+use fleetwire_service::{build, clock as wall};
 use prost::Message as _;
 
 use crate::config::{self, RunConfig};
@@ -16,12 +17,27 @@ use crate::target::{Target, TargetFlags};
 /// How long reading the registry may take.
 const REGISTRY: Duration = Duration::from_secs(60);
 
-/// The pipeline that flags and a file name, and its decoder's settings. The file may be one of `fleetwire decoder` or
-/// of `fleetwire run`, which has all of its sections.
-pub(crate) fn resolve(file: Option<&Path>, flags: &TargetFlags) -> Result<(Target, RunConfig)> {
-    let config: RunConfig = config::load(file)?;
+/// How raw records are decoded: the models and the settings of a configuration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decoding {
+    /// The models that are built in, and those of the configuration.
+    pub(crate) catalogue: Catalogue,
+    clock: ClockSettings,
+}
+
+/// The pipeline that flags and a file name, and how its decoder decodes. The file may be one of `fleetwire decoder` or
+/// of `fleetwire run`, which has all of its sections; without one, it is the file that the `fleetwire run` of this
+/// machine has.
+pub(crate) fn resolve(file: Option<&Path>, flags: &TargetFlags) -> Result<(Target, Decoding)> {
+    let mut config: RunConfig = config::load(file)?;
     let target = flags.resolve_over(config.kafka.clone())?;
-    Ok((target, config))
+    let own = target.run.as_ref().and_then(|run| run.config.as_deref()).filter(|_| file.is_none());
+    if own.is_some() {
+        config = config::load(own)?;
+    }
+    let catalogue = config::catalogue(&config.models, &config.decoder.codecs(), file.or(own))?;
+    let decoding = Decoding { catalogue, clock: config.decoder.clock };
+    Ok((target, decoding))
 }
 
 /// What an output is.
@@ -73,16 +89,11 @@ pub(crate) struct Today {
     devices: Arc<Devices>,
 }
 
-/// The models that are built in, and those of the configuration.
-pub(crate) fn catalogue(config: &RunConfig) -> Result<Catalogue> {
-    config::catalogue(&config.models, &config.decoder.codecs())
-}
-
 impl Today {
     /// Reads the registry; blocks.
     #[expect(clippy::print_stderr, reason = "for the person who gave the command, beside its result")]
-    pub(crate) fn new(target: &Target, config: &RunConfig) -> Result<Self> {
-        let catalogue = catalogue(config)?;
+    pub(crate) fn new(target: &Target, decoding: &Decoding) -> Result<Self> {
+        let Decoding { catalogue, clock } = *decoding;
         let devices = Arc::new(Devices::new(catalogue));
         let registered = read::all(&target.client, &target.topics, REGISTRY)
             .context("the device registry cannot be read")?;
@@ -91,7 +102,6 @@ impl Today {
                 eprintln!("the registry's record of {key} is not usable: {err}");
             }
         }
-        let clock = config.decoder.clock;
         let interpreter = Interpreter::new(Arc::clone(&devices), catalogue, clock, build::version());
         Ok(Self { interpreter, devices })
     }
@@ -107,7 +117,7 @@ impl Today {
         raw: RawRecord<'_>,
         mut each: impl FnMut(Made<'_>) -> Result<()>,
     ) -> Result<()> {
-        let result = self.interpreter.interpret(raw, clock::unix_ms());
+        let result = self.interpreter.interpret(raw, wall::unix_ms());
         result.outputs().try_for_each(|output| {
             let kind = match output.kind {
                 OutputKind::Position => Kind::Position,

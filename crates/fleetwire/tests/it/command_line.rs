@@ -10,6 +10,7 @@ fn help_of_every_command_says_what_to_do() {
         "frontend",
         "decoder",
         "simulate",
+        "decode",
         "watch",
         "dead-letters",
         "replay",

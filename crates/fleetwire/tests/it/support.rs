@@ -254,6 +254,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
 #[derive(Debug, Clone)]
 pub(crate) struct Publish<'a> {
     pub(crate) client_id: &'a str,
+    pub(crate) user: &'a str,
     pub(crate) password: &'a str,
     pub(crate) topic: &'a str,
     pub(crate) payload: &'a [u8],
@@ -263,7 +264,8 @@ pub(crate) struct Publish<'a> {
 impl<'a> Publish<'a> {
     /// What the sample device does.
     pub(crate) fn sample(payload: &'a [u8]) -> Self {
-        Self { client_id: DEVICE, password: PASSWORD, topic: "BCE/D", payload, version: "311" }
+        let (client_id, user) = (DEVICE, "bce_device");
+        Self { client_id, user, password: PASSWORD, topic: "BCE/D", payload, version: "311" }
     }
 
     pub(crate) fn to(&self, mqtt: SocketAddr) -> Output {
@@ -273,7 +275,7 @@ impl<'a> Publish<'a> {
         let port = mqtt.port().to_string();
         let ip = mqtt.ip().to_string();
         Command::new("mosquitto_pub")
-            .args(["-h", &ip, "-p", &port, "-i", self.client_id, "-u", "bce_device", "-P", self.password])
+            .args(["-h", &ip, "-p", &port, "-i", self.client_id, "-u", self.user, "-P", self.password])
             .args(["-q", "1", "-V", self.version, "-t", self.topic, "-f"])
             .arg(&file)
             .output()

@@ -21,7 +21,6 @@ use fleetwire_model::Topic;
 use fleetwire_service::exit::Exit;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::RunConfig;
 use crate::replay::Span;
 use crate::replay::filter::Filter;
 use crate::replay::progress::Progress;
@@ -33,7 +32,7 @@ use crate::replay::shadow::report::Counts;
 use crate::replay::shadow::results::Results;
 use crate::replay::shadow::side::Side;
 use crate::replay::shadow::words::{eprint, say};
-use crate::replay::today::{Kind, Today};
+use crate::replay::today::{Decoding, Kind, Today};
 use crate::target::Target;
 use crate::when;
 
@@ -52,8 +51,8 @@ pub(super) struct Job {
 }
 
 /// Compares; 0 where nothing differs, 1 where something does.
-pub(super) fn run(target: &Target, config: &RunConfig, job: &Job, stop: &CancellationToken) -> Result<Exit> {
-    let mut shadow = Shadow::open(target, config, job, stop)?;
+pub(super) fn run(target: &Target, decoding: &Decoding, job: &Job, stop: &CancellationToken) -> Result<Exit> {
+    let mut shadow = Shadow::open(target, decoding, job, stop)?;
     let mut progress = Progress::new();
     let finished = shadow.compare(&mut progress, stop)?;
     progress.clear();
@@ -90,8 +89,8 @@ struct Shadow {
 }
 
 impl Shadow {
-    fn open(target: &Target, config: &RunConfig, job: &Job, stop: &CancellationToken) -> Result<Self> {
-        let today = Today::new(target, config)?;
+    fn open(target: &Target, decoding: &Decoding, job: &Job, stop: &CancellationToken) -> Result<Self> {
+        let today = Today::new(target, decoding)?;
         let raw = range::open(target, job.span, job.resume.as_ref(), stop)?;
         let settle_ms = i64::try_from(job.settle.as_millis()).unwrap_or(i64::MAX);
         let open = |kind| Produced::open(target, kind, job.span, settle_ms, stop);
