@@ -13,23 +13,22 @@ pub(super) fn dump(bytes: &[u8], marked: Option<usize>) -> String {
         let mark = marked.filter(|at| (start..start + chunk.len()).contains(at));
         // Writing to a string cannot fail.
         let _ = write!(text, "  {start:06x} ");
+        // The bracket behind a byte stands where the blank before the next one would.
+        let before = |at: usize| match mark {
+            Some(mark) if mark == at => '[',
+            Some(mark) if mark + 1 == at => ']',
+            _ => ' ',
+        };
         for column in 0..WIDTH {
-            let at = start + column;
-            let (before, after) = if mark == Some(at) { ('[', "]") } else { (' ', "") };
-            let gap = if mark.is_some_and(|mark| mark + 1 == at) { "" } else { "\0" };
+            text.push(before(start + column));
             match chunk.get(column) {
                 Some(byte) => {
-                    let before = if gap.is_empty() { String::new() } else { before.to_string() };
-                    let _ = write!(text, "{before}{byte:02x}{after}");
+                    let _ = write!(text, "{byte:02x}");
                 }
-                None if gap.is_empty() => text.push_str("  "),
-                None => text.push_str("   "),
+                None => text.push_str("  "),
             }
         }
-        // A bracket behind the last byte of a full line needs room too.
-        if mark.is_none_or(|mark| mark + 1 != start + WIDTH) {
-            text.push(' ');
-        }
+        text.push(before(start + WIDTH));
         text.push_str(" |");
         text.extend(chunk.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }));
         text.push('|');
@@ -54,7 +53,7 @@ mod tests {
         assert_eq!(
             dump(&bytes, Some(2)),
             "  000000  38 39[3a]3b 3c 3d 3e 3f 40 41 42 43 44 45 46 47  |89:;<=>?@ABCDEFG|  <- byte 2\n\
-             \x20 000010  48 49 4a                                        |HIJ|\n"
+             \x20 000010  48 49 4a                                         |HIJ|\n"
         );
         let lines = |marked| dump(&bytes, marked).lines().map(|line| line.find('|')).collect::<Vec<_>>();
         for marked in 0..bytes.len() {
