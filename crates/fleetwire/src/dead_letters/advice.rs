@@ -55,11 +55,9 @@ pub(super) fn of(code: &str) -> &'static str {
         "disabled" => {
             "The device is disabled. If it should not be, activate it with `fleetwire device add`, and replay."
         }
-        "no_identity" => {
-            "The record names no valid device id: something else than a frontend writes to the raw topic. Find it."
-        }
-        "raw_record" => {
-            "The Kafka value is no RawPublish: something else than a frontend writes to the raw topic. Find it."
+        "no_identity" | "raw_record" => {
+            "The reason says what the raw record lacks. Either an account that speaks for many devices has no one way \
+             to be read, or something else than a frontend writes to the raw topic."
         }
         _ => "This build does not know the code: a newer or an older one gave it. Look at the reason.",
     }

@@ -234,7 +234,7 @@ impl Summary {
             Output::Nothing => lines.push("nothing was written".to_owned()),
             Output::Stdout => {}
             Output::Topic { name, .. } => {
-                lines.push(format!("{} records are written to {name}", tally.written))
+                lines.push(format!("{} records are written to {name}", tally.written));
             }
             Output::Live { .. } => {
                 lines.push(format!("{} records are written to the live topics", tally.written));

@@ -104,18 +104,6 @@ fn a_range_gives_what_the_live_decoder_gave_and_its_group_does_not_notice() {
     let resume = format!("{partition}:{}", number("offset"));
     assert_eq!(count(&["--resume", &resume, "--device", DEVICE])["positions"], 1);
 
-    for (arguments, code, part) in [
-        (vec!["--to-topic", raw.as_str()], 2, "topic of the pipeline"),
-        (vec!["--to-topic", "nowhere-at-all"], 1, "must exist"),
-        (vec![], 2, "--yes"),
-        (vec!["--model", "toaster", "--dry-run"], 2, "xirgo-lx41"),
-        (vec!["--to", "2h", "--dry-run"], 2, "is not before"),
-    ] {
-        let output = replay(&flags, &arguments);
-        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
-        assert!(stderr(&output).contains(part), "{part} is missing in: {}", stderr(&output));
-    }
-
     let output = replay(&flags, &["--shadow"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = stderr(&output);
@@ -128,6 +116,25 @@ fn a_range_gives_what_the_live_decoder_gave_and_its_group_does_not_notice() {
     assert_eq!(repeated.len(), 90);
     assert!(stderr(&replay(&flags, &["--shadow"])).contains("no differences"));
     assert_eq!(committed(kafka, &format!("{prefix}-decoder"), &raw), before);
+}
+
+#[test]
+fn a_replay_that_cannot_be_meant_is_refused_with_what_to_do() {
+    let kafka = TestKafka::shared().unwrap().bootstrap();
+    let prefix = topics(kafka);
+    let flags = ["--kafka", kafka, "--topic-prefix", &prefix];
+    let raw = format!("{prefix}.raw.v1");
+    for (arguments, code, part) in [
+        (vec!["--to-topic", raw.as_str()], 2, "topic of the pipeline"),
+        (vec!["--to-topic", "nowhere-at-all"], 1, "must exist"),
+        (vec![], 2, "--yes"),
+        (vec!["--model", "toaster", "--dry-run"], 2, "xirgo-lx41"),
+        (vec!["--to", "2h", "--dry-run"], 2, "is not before"),
+    ] {
+        let output = replay(&flags, &arguments);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(stderr(&output).contains(part), "{part} is missing in: {}", stderr(&output));
+    }
 }
 
 /// The position of a raw record as this build makes it.
