@@ -204,7 +204,7 @@ pub(crate) fn catalogue(
         .map_err(|err| Usage(format!("[models] is not usable: {err}")).into())
 }
 
-/// Whether the values of [decoder] are usable.
+/// Whether the values of the decoder are usable.
 pub(crate) fn check_decoder(settings: &DecoderSettings) -> Result<()> {
     settings.check().map_err(|err| Usage(err.to_string()).into())
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use fleetwire_model::pb;
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 
 /// Writes contract messages as JSON.
 #[derive(Debug)]
@@ -16,15 +16,32 @@ impl Json {
 
     /// One message as one line.
     pub(crate) fn line<M: Message + prost::Name>(&self, message: &M) -> Result<String> {
-        let descriptor =
-            self.0.get_message_by_name(&M::full_name()).context("the contract lacks a message")?;
-        let mut dynamic = DynamicMessage::new(descriptor);
+        let mut dynamic = DynamicMessage::new(self.descriptor(&M::full_name())?);
         dynamic.transcode_from(message)?;
-        let mut line = Vec::new();
-        let options = SerializeOptions::new().use_proto_field_name(true);
-        dynamic.serialize_with_options(&mut serde_json::Serializer::new(&mut line), &options)?;
-        Ok(String::from_utf8(line)?)
+        line(&dynamic)
     }
+
+    /// One encoded message as one line, by the full name of its type.
+    pub(crate) fn line_of(&self, name: &str, value: &[u8]) -> Result<String> {
+        line(&self.decode(name, value)?)
+    }
+
+    /// One encoded message with its fields, by the full name of its type.
+    pub(crate) fn decode(&self, name: &str, value: &[u8]) -> Result<DynamicMessage> {
+        let decoded = DynamicMessage::decode(self.descriptor(name)?, value);
+        decoded.with_context(|| format!("a record is no {name}"))
+    }
+
+    fn descriptor(&self, name: &str) -> Result<MessageDescriptor> {
+        self.0.get_message_by_name(name).context("the contract lacks a message")
+    }
+}
+
+fn line(message: &DynamicMessage) -> Result<String> {
+    let mut line = Vec::new();
+    let options = SerializeOptions::new().use_proto_field_name(true);
+    message.serialize_with_options(&mut serde_json::Serializer::new(&mut line), &options)?;
+    Ok(String::from_utf8(line)?)
 }
 
 #[cfg(test)]

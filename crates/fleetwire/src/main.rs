@@ -3,12 +3,14 @@
 mod banner;
 mod check_config;
 mod config;
+mod dead_letters;
 mod decode;
 mod device;
 mod gaps;
 mod json;
 mod mapping;
 mod process;
+mod replay;
 mod run;
 mod runfile;
 mod service;
@@ -17,6 +19,7 @@ mod target;
 mod topic_check;
 mod topics;
 mod watch;
+mod when;
 
 use std::process::ExitCode;
 
@@ -61,6 +64,10 @@ enum Command {
     Decode(decode::DecodeArgs),
     /// Show what flows, live
     Watch(watch::WatchArgs),
+    /// Look at what could not be decoded, and decode it again
+    DeadLetters(dead_letters::DeadLettersArgs),
+    /// Decode a range of stored publishes again, or compare it with what was produced
+    Replay(replay::ReplayArgs),
     /// Activate devices, and list them
     Device(device::DeviceArgs),
     /// Write a mapping for JSON payloads, and test it on samples
@@ -85,6 +92,8 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),
+        Command::DeadLetters(args) => dead_letters::dead_letters(args),
+        Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),
         Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::stages::{Stages, interrupted};
+use tokio_util::sync::CancellationToken;
 
 /// How long threads of the runtime may take to end once all tasks have.
 const RUNTIME_END: Duration = Duration::from_secs(2);
@@ -51,6 +52,25 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(RUNTIME_END);
     result
+}
+
+/// Runs blocking work that a first signal stops in order, by its token, and a second one leaves at once.
+pub(crate) fn interruptible(
+    work: impl FnOnce(&CancellationToken) -> Result<Exit> + Send + 'static,
+) -> Result<Exit> {
+    block_on(async {
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let mut working = tokio::task::spawn_blocking(move || work(&token));
+        tokio::select! {
+            done = &mut working => return done.context("the work panicked")?,
+            () = interrupted() => stop.cancel(),
+        }
+        tokio::select! {
+            done = &mut working => done.context("the work panicked")?,
+            () = interrupted() => Ok(Exit::Aborted),
+        }
+    })
 }
 
 /// Runs the stages of a service until a signal, and drains them within `grace`.

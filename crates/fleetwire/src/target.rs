@@ -8,7 +8,7 @@ use clap::Args;
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
 
-use crate::config::Kafka;
+use crate::config::{Kafka, set};
 use crate::process::Usage;
 use crate::runfile::{self, RunFile};
 
@@ -48,12 +48,14 @@ impl TargetFlags {
 
     /// The pipeline that the flags name, or else the one of this machine.
     pub(crate) fn resolve(&self) -> Result<Target> {
-        let mut kafka = Kafka {
-            brokers: self.kafka.clone().unwrap_or_default(),
-            topic_prefix: self.topic_prefix.clone().unwrap_or_default(),
-            properties: self.properties()?,
-            ..Kafka::default()
-        };
+        self.resolve_over(Kafka::default())
+    }
+
+    /// The same, where a configuration file says how Kafka is reached unless a flag does.
+    pub(crate) fn resolve_over(&self, mut kafka: Kafka) -> Result<Target> {
+        set(&mut kafka.brokers, self.kafka.as_ref());
+        set(&mut kafka.topic_prefix, self.topic_prefix.as_ref());
+        kafka.properties.extend(self.properties()?);
         let mut run = None;
         if kafka.brokers.is_empty() {
             let found = self.running()?;

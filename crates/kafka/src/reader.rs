@@ -88,7 +88,8 @@ pub struct Reader {
     told: Cell<bool>,
 }
 
-const ASK: Duration = Duration::from_secs(2);
+/// What one answer may take.
+pub(crate) const ASK: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_millis(100);
 
 impl Reader {
@@ -107,10 +108,11 @@ impl Reader {
         let reader =
             Self { inner, topic: topic.to_owned(), behind: RefCell::default(), told: Cell::new(false) };
         let deadline = Instant::now() + options.ready_timeout;
-        let partitions = retry(deadline, stop, options.missing, || reader.partitions())?;
+        let partitions = retry(deadline, stop, options.missing, || partitions(&reader.inner, topic))?;
         let mut assignment = TopicPartitionList::with_capacity(partitions);
         for number in (0..).take(partitions) {
-            let (low, high) = retry(deadline, stop, options.missing, || reader.watermarks(number))?;
+            let (low, high) =
+                retry(deadline, stop, options.missing, || watermarks(&reader.inner, topic, number))?;
             let from = match options.start {
                 Start::Beginning => Offset::Beginning,
                 // Not "the end", which would be wherever it is when the broker answers.
@@ -186,29 +188,6 @@ impl Reader {
             behind.remove(&partition);
         }
     }
-
-    fn partitions(&self) -> Result<usize, ReaderError> {
-        let metadata =
-            self.inner.fetch_metadata(Some(&self.topic), ASK).map_err(|error| self.classify(&error))?;
-        let topic = metadata.topics().first().filter(|topic| topic.error().is_none());
-        match topic.map(|topic| topic.partitions().len()) {
-            Some(count) if count > 0 => Ok(count),
-            _ => Err(ReaderError::NoSuchTopic(self.topic.clone())),
-        }
-    }
-
-    fn watermarks(&self, partition: i32) -> Result<(i64, i64), ReaderError> {
-        self.inner.fetch_watermarks(&self.topic, partition, ASK).map_err(|error| self.classify(&error))
-    }
-
-    fn classify(&self, error: &KafkaError) -> ReaderError {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                ReaderError::NoSuchTopic(self.topic.clone())
-            }
-            _ => ReaderError::Unreachable(error.to_string()),
-        }
-    }
 }
 
 impl fmt::Debug for Reader {
@@ -220,7 +199,36 @@ impl fmt::Debug for Reader {
     }
 }
 
-fn retry<T>(
+/// How many partitions the topic has.
+pub(crate) fn partitions(client: &BaseConsumer<QuietContext>, topic: &str) -> Result<usize, ReaderError> {
+    let metadata = client.fetch_metadata(Some(topic), ASK).map_err(|error| classify(topic, &error))?;
+    let found = metadata.topics().first().filter(|found| found.error().is_none());
+    match found.map(|found| found.partitions().len()) {
+        Some(count) if count > 0 => Ok(count),
+        _ => Err(ReaderError::NoSuchTopic(topic.to_owned())),
+    }
+}
+
+/// The oldest offset that is kept, and the next one to be written.
+pub(crate) fn watermarks(
+    client: &BaseConsumer<QuietContext>,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), ReaderError> {
+    client.fetch_watermarks(topic, partition, ASK).map_err(|error| classify(topic, &error))
+}
+
+pub(crate) fn classify(topic: &str, error: &KafkaError) -> ReaderError {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition) => {
+            ReaderError::NoSuchTopic(topic.to_owned())
+        }
+        _ => ReaderError::Unreachable(error.to_string()),
+    }
+}
+
+/// Asks until there is an answer that does not pass by itself, the deadline, or the stop.
+pub(crate) fn retry<T>(
     deadline: Instant,
     stop: &CancellationToken,
     missing: MissingTopic,

@@ -2,6 +2,8 @@
 
 mod rows;
 
+pub(crate) use rows::printable;
+
 use std::io::{BufWriter, Stdout, Write as _};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};

@@ -181,7 +181,7 @@ fn short(value: f64) -> String {
 }
 
 /// Text of a device, fit for a terminal: no control characters.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -13,6 +13,8 @@ fn help_of_every_command_says_what_to_do() {
         "simulate",
         "decode",
         "watch",
+        "dead-letters",
+        "replay",
         "device",
         "mapping",
         "topics",

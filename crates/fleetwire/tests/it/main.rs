@@ -10,6 +10,7 @@
 mod apache;
 mod bad_input;
 mod command_line;
+mod dead_letters;
 mod decode;
 mod embedded;
 mod faults;
@@ -18,6 +19,8 @@ mod logins;
 mod loss;
 mod mapping;
 mod protocols;
+mod raws;
+mod replay;
 mod subscribers;
 mod support;
 mod workers;
