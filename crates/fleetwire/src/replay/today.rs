@@ -15,7 +15,7 @@ use crate::config::{self, RunConfig};
 use crate::target::{Target, TargetFlags};
 
 /// How long reading the registry may take.
-const REGISTRY: Duration = Duration::from_secs(60);
+const REGISTRY: Duration = Duration::from_mins(1);
 
 /// How raw records are decoded: the models and the settings of a configuration.
 #[derive(Debug, Clone, Copy)]

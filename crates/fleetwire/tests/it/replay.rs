@@ -98,7 +98,7 @@ fn a_range_gives_what_the_live_decoder_gave_and_its_group_does_not_notice() {
     assert_eq!(count(&["--to", &minute_ten])["records"], 30);
     // As an interrupted replay would ask to go on: one partition, from one offset.
     let places: Vec<Value> = records("positions", 90, &flags);
-    let last = places.iter().filter(|event| event["device_id"] == DEVICE).next_back().unwrap();
+    let last = places.iter().rfind(|event| event["device_id"] == DEVICE).unwrap();
     let number = |field: &str| last["raw_ref"][field].as_str().map_or(0, |text| text.parse::<i64>().unwrap());
     let partition = last["raw_ref"]["partition"].as_i64().unwrap_or(0);
     let resume = format!("{partition}:{}", number("offset"));

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio_util::sync::CancellationToken;
 
-use super::{Reader, ReaderError, ReaderOptions, retry};
+use super::{Reader, ReaderError, ReaderOptions, partitions, retry, watermarks};
 use crate::client::QuietContext;
 use crate::consumer::Start;
 use crate::error::ClientError;
@@ -25,11 +25,12 @@ impl Reader {
     ) -> Result<Self, ReaderError> {
         let reader = idle(settings, topic)?;
         let deadline = Instant::now() + options.ready_timeout;
-        let count = retry(deadline, stop, options.missing, || reader.partitions())?;
+        let count = retry(deadline, stop, options.missing, || partitions(&reader.inner, topic))?;
         if !usize::try_from(number).is_ok_and(|number| number < count) {
             return Err(ReaderError::NoSuchTopic(format!("{topic} with a partition {number}")));
         }
-        let (low, high) = retry(deadline, stop, options.missing, || reader.watermarks(number))?;
+        let (low, high) =
+            retry(deadline, stop, options.missing, || watermarks(&reader.inner, topic, number))?;
         let from = match options.start {
             Start::Beginning => Offset::Beginning,
             Start::End => Offset::Offset(high),
@@ -53,7 +54,9 @@ impl Reader {
         stop: &CancellationToken,
     ) -> Result<usize, ReaderError> {
         let reader = idle(settings, topic)?;
-        retry(Instant::now() + options.ready_timeout, stop, options.missing, || reader.partitions())
+        retry(Instant::now() + options.ready_timeout, stop, options.missing, || {
+            partitions(&reader.inner, topic)
+        })
     }
 }
 

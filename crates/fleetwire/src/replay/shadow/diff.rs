@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use prost_reflect::{DynamicMessage, MapKey, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, ReflectMessage as _, Value};
 
 /// Doubles this many representable numbers apart are equal: the last bits of a conversion, not a meaning.
 const SAME_WITHIN: u64 = 4;
@@ -69,22 +69,19 @@ fn fields(path: &str, message: &DynamicMessage, found: &mut BTreeMap<String, Lea
 
 fn take(path: &str, value: &Value, name: &dyn Fn(i32) -> String, found: &mut BTreeMap<String, Leaf>) {
     match value {
-        Value::Message(message) => match scalar(message) {
-            Some(leaf) => {
+        Value::Message(message) => {
+            if let Some(leaf) = scalar(message) {
                 found.insert(path.to_owned(), leaf);
-            }
-            None => {
+            } else {
                 // That it is there is a fact of its own: an empty message is not an absent one.
-                if message
-                    .descriptor()
-                    .fields()
-                    .all(|field| field.supports_presence() && !message.has_field(&field))
-                {
+                let is_absent =
+                    |field: FieldDescriptor| field.supports_presence() && !message.has_field(&field);
+                if message.descriptor().fields().all(is_absent) {
                     found.insert(path.to_owned(), Leaf::Text("(empty)".to_owned()));
                 }
                 fields(path, message, found);
             }
-        },
+        }
         Value::List(list) => {
             if list.iter().all(|value| value.as_message().is_none()) {
                 let texts: Vec<String> = list.iter().map(|value| text(value, name)).collect();
