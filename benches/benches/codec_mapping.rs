@@ -17,7 +17,7 @@ const EVERY_FIELD_MAPPING: &str = include_str!("../../crates/codec/tests/fixture
 fn decode(criterion: &mut Criterion) {
     let built_in = Mapping::globalmatix().expect("the built-in mapping is one");
     let every_field = Mapping::from_toml(EVERY_FIELD_MAPPING).expect("the mapping of the fixtures is one");
-    let batch = [b"[".as_slice(), &vec![GLOBALMATIX; 100].join(&b","[..]), b"]"].concat();
+    let batch = [b"[".as_slice(), &[GLOBALMATIX; 100].join(&b","[..]), b"]"].concat();
     let mut out = Decoded::default();
     let mut group = criterion.benchmark_group("codec_mapping");
     for (name, mapping, payload) in [

@@ -2,7 +2,7 @@
 //! `PositionEvent`. One of these is used for all records.
 
 use compact_str::CompactString;
-use fleetwire_model::pb::{Cell, Engine, Fix, Fuel, OdometerSource, Power, Quality};
+use fleetwire_model::pb::{Cell, Engine, Fix, FixType, Fuel, OdometerSource, Power, Quality};
 use fleetwire_model::wire;
 
 use crate::attributes::{Attribute, Attributes};
@@ -148,7 +148,11 @@ impl Position {
         }
         self.write_vehicle(out);
         out.extend_from_slice(self.attributes.as_bytes());
-        self.quality.write(out, field::QUALITY);
+        let mut quality = self.quality;
+        if self.fix.is_some_and(|fix| matches!(fix.r#type(), FixType::NoFix | FixType::LastKnown)) {
+            quality.insert(Quality::NoFix);
+        }
+        quality.write(out, field::QUALITY);
     }
 
     fn write_readings(&self, out: &mut Vec<u8>) {

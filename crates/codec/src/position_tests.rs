@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fleetwire_model::pb::attribute_value::Value;
-use fleetwire_model::pb::{AnalogInput, AttributeValue, DigitalLine, FixType, PositionEvent, Temperature};
+use fleetwire_model::pb::{AnalogInput, AttributeValue, DigitalLine, PositionEvent, Temperature};
 use fleetwire_model::time::from_unix_ms;
 use prost::Message as _;
 
@@ -90,6 +90,18 @@ fn written(position: &Position) -> PositionEvent {
 fn every_field_is_written_as_the_contract_says() {
     let (position, event) = full();
     assert_eq!(written(&position), event);
+}
+
+#[test]
+fn coordinates_that_are_no_fix_of_this_instant_are_flagged() {
+    for (kind, flagged) in
+        [(FixType::NoFix, true), (FixType::LastKnown, true), (FixType::Fix, false), (FixType::Network, false)]
+    {
+        let position =
+            Position { fix: Some(Fix { r#type: kind.into(), ..Fix::default() }), ..Position::default() };
+        assert_eq!(written(&position).quality().any(|flag| flag == Quality::NoFix), flagged, "{kind:?}");
+    }
+    assert!(written(&Position::default()).quality.is_empty());
 }
 
 #[test]

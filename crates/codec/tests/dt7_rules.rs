@@ -187,7 +187,8 @@ fn without_satellites_coordinates_are_old_and_what_is_none_is_flagged() {
     let never = fix("no_fix_rule = 'never'", place(10.0, 50.0, 0, 0.0));
     assert_eq!(never.fix.unwrap().r#type(), FixType::Fix);
     let corrupt = fix("", place(1137.97, 50.0, 9, 12.5));
-    assert_eq!(corrupt.quality().collect::<Vec<_>>(), [Quality::CoordinatesOutOfRange]);
+    let flags = [Quality::CoordinatesOutOfRange, Quality::NoFix];
+    assert_eq!(corrupt.quality().collect::<Vec<_>>(), flags);
     let of_corrupt = corrupt.fix.unwrap();
     assert_eq!((of_corrupt.r#type(), of_corrupt.longitude), (FixType::NoFix, 0.0));
     assert_eq!((of_corrupt.speed_kmh, of_corrupt.heading_deg), (Some(50.0), Some(90.0)));

@@ -16,7 +16,7 @@ use fleetwire_codec::iotm::Options;
 use fleetwire_codec::mapping::Mapping;
 use fleetwire_codec::{Body, Codec, DecodeError, Input, Protocol, SkippedKind, dt7, ngp};
 use fleetwire_model::DeviceId;
-use fleetwire_model::pb::{DeviceEvent, FixType, OdometerSource, PositionEvent};
+use fleetwire_model::pb::{DeviceEvent, FixType, OdometerSource, PositionEvent, Quality};
 use opened::Decoded;
 use serde_json::Value;
 use vectors::{Expected, decode};
@@ -125,7 +125,8 @@ fn compare_event(event: &DeviceEvent, expected: &Value) {
 fn compare_position(event: &PositionEvent, expected: &Value) {
     assert_eq!(expected["kind"], "telemetry");
     assert_eq!(event.device_time.unwrap().seconds, expected["time"].as_i64().unwrap());
-    assert!(event.quality.is_empty());
+    let is_fix = event.fix.is_none_or(|fix| fix.r#type() == FixType::Fix);
+    assert_eq!(event.quality, if is_fix { vec![] } else { vec![i32::from(Quality::NoFix)] });
     assert_eq!(Expected::of(expected), Expected::found_in(event));
 }
 

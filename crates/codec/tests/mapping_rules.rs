@@ -153,6 +153,9 @@ fn coordinates_are_a_fix_only_if_they_are_on_earth_and_complete() {
         let event = position(rules, members);
         let fix = event.fix.unwrap();
         assert_eq!((fix.r#type(), fix.latitude), (fix_type, latitude), "{members}");
+        let is_fix = !matches!(fix_type, FixType::NoFix | FixType::LastKnown);
+        let no_fix = (!is_fix).then(|| i32::from(Quality::NoFix));
+        let quality: Vec<_> = quality.into_iter().chain(no_fix).collect();
         assert_eq!(event.quality, quality, "{members}");
         let is_used = fix_type != FixType::NoFix || !members.contains("lat");
         assert_eq!(attribute(&event, "json.lat").is_none(), is_used, "{members}");

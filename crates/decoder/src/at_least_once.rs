@@ -12,10 +12,10 @@ use fleetwire_service::clock;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::broken::Broken;
 use crate::metrics::DecoderMetrics;
 use crate::pending::Pending;
 use crate::worker::{Sink, Worker};
+use fleetwire_service::broken::Broken;
 
 /// Events wait for Kafka as long as librdkafka can: there is nobody to send them again but this process.
 const DELIVERY_TIMEOUT: Duration = Duration::from_hours(1);

@@ -24,6 +24,8 @@ pub struct DecoderSettings {
     pub transactions: TransactionSettings,
     /// Whether what a device sends again is dropped.
     pub repeats: RepeatSettings,
+    /// What becomes of a record that names another device than its session.
+    pub identity_mismatch: ForeignRule,
     /// When a device's clock is not believed.
     pub clock: ClockSettings,
     /// How IOTM payloads are read, of models without settings of their own.
@@ -43,6 +45,7 @@ impl Default for DecoderSettings {
             transactional_id: String::new(),
             transactions: TransactionSettings::default(),
             repeats: RepeatSettings::default(),
+            identity_mismatch: ForeignRule::default(),
             clock: ClockSettings::default(),
             iotm: iotm::Options::default(),
             ngp: ngp::Options::default(),
@@ -91,6 +94,17 @@ impl DecoderSettings {
             self.transactional_id.clone()
         }
     }
+}
+
+/// What becomes of a record that names another device than its session. It never becomes an event of that device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeignRule {
+    /// A dead letter.
+    #[default]
+    DeadLetter,
+    /// An event of the session's device, flagged.
+    Flag,
 }
 
 /// How transactions are made; they need `exactly_once`.

@@ -12,7 +12,7 @@ use fleetwire_model::event_id::{EventIds, dedup_key};
 use fleetwire_model::pb::Quality;
 use fleetwire_registry::{Catalogue, Device, Devices, Model};
 
-use crate::config::ClockSettings;
+use crate::config::{ClockSettings, ForeignRule};
 use crate::envelope::{Build, Letter, Origin, Own, Shared};
 use crate::faults::{Fault, Faults};
 use crate::raw::RawView;
@@ -101,6 +101,7 @@ pub struct Interpreter {
     devices: Arc<Devices>,
     catalogue: Catalogue,
     clock: ClockSettings,
+    foreign: ForeignRule,
     version: &'static str,
     decoded: Decoded,
     output: OutputBuffer,
@@ -121,6 +122,13 @@ const KEEP: usize = 1024 * 1024;
 pub const CODES: &[&str] =
     &["raw_record", "no_identity", "not_activated", "disabled", "no_records", "identity_mismatch"];
 
+/// Whether a record names the device that it is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    Own,
+    Foreign,
+}
+
 /// Whom a publish speaks for.
 enum Sender<'a> {
     /// One device; what it says of others is not believed.
@@ -138,7 +146,14 @@ impl Interpreter {
         version: &'static str,
     ) -> Self {
         let (decoded, output) = (Decoded::default(), OutputBuffer::default());
-        Self { devices, catalogue, clock, version, decoded, output }
+        let foreign = ForeignRule::default();
+        Self { devices, catalogue, clock, foreign, version, decoded, output }
+    }
+
+    /// What becomes of records that name another device than their session.
+    #[must_use]
+    pub fn with_foreign(self, foreign: ForeignRule) -> Self {
+        Self { foreign, ..self }
     }
 
     /// Interprets one raw record at `now_ms`, Unix milliseconds.
@@ -231,7 +246,7 @@ impl Interpreter {
         let received_ms = raw.received_ms.unwrap_or(0);
         let ids = EventIds::new(record.topic, record.partition, record.offset, received_ms);
         for (index, part) in (0..count).zip(&self.decoded.records) {
-            let (device, model) = match self.owner(sender, part) {
+            let (device, model, trust) = match self.owner(sender, part) {
                 Ok(owner) => owner,
                 Err(fault) => {
                     faults.add(fault);
@@ -239,6 +254,10 @@ impl Interpreter {
                 }
             };
             let encoded = raw.payload.get(part.span.clone()).unwrap_or_default();
+            let mut quality = self.clock.suspicion(part.device_time_ms, received_ms);
+            if trust == Trust::Foreign {
+                quality.insert(Quality::IdentityMismatch);
+            }
             let own = Own {
                 kind: part.kind,
                 event_id: ids.at(index),
@@ -247,7 +266,7 @@ impl Interpreter {
                 model,
                 index,
                 count,
-                quality: self.clock.suspicion(part.device_time_ms, received_ms),
+                quality,
                 body: self.decoded.body(part),
             };
             self.output.event(&own, origin);
@@ -259,15 +278,18 @@ impl Interpreter {
         &self,
         sender: &'r Sender<'_>,
         part: &'r Record,
-    ) -> Result<(&'r DeviceId, &'static str), Fault> {
+    ) -> Result<(&'r DeviceId, &'static str, Trust), Fault> {
         let offset = Some(part.span.start);
         match sender {
             Sender::One(device, model) => match &part.device_id {
+                Some(claimed) if claimed != device && self.foreign == ForeignRule::Flag => {
+                    Ok((device, model.id, Trust::Foreign))
+                }
                 Some(claimed) if claimed != device => {
                     let reason = format!("the session is {device}, the payload says {claimed}");
                     Err(Fault::new("identity_mismatch", reason, offset))
                 }
-                _ => Ok((device, model.id)),
+                _ => Ok((device, model.id, Trust::Own)),
             },
             Sender::Many(account, _) => {
                 let device = part.device_id.as_ref().ok_or_else(|| {
@@ -281,7 +303,7 @@ impl Interpreter {
                     let reason = format!("device {device} belongs to account {other}, not to {account}");
                     return Err(Fault::new("identity_mismatch", reason, offset));
                 }
-                Ok((device, model.id))
+                Ok((device, model.id, Trust::Own))
             }
         }
     }

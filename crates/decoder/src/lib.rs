@@ -3,7 +3,6 @@
 //! Which protocol a payload is read by is said by the registry, never guessed.
 
 mod at_least_once;
-mod broken;
 pub mod config;
 mod envelope;
 mod exactly_once;

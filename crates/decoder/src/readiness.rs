@@ -10,9 +10,9 @@ use fleetwire_service::health::Condition;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use crate::broken::Broken;
 use crate::lag::Lag;
 use crate::metrics::DecoderMetrics;
+use fleetwire_service::broken::Broken;
 
 /// How often the consumer is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(500);

@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::at_least_once::{self, Sender};
-use crate::broken::Broken;
 use crate::config::DecoderSettings;
 use crate::exactly_once::Transacting;
 use crate::interpret::Interpreter;
@@ -24,6 +23,7 @@ use crate::metrics::DecoderMetrics;
 use crate::readiness::Watch;
 use crate::repeats::Repeats;
 use crate::worker::{Names, Worker};
+use fleetwire_service::broken::Broken;
 
 /// What a decoder needs from its process.
 #[derive(Debug)]
@@ -52,12 +52,13 @@ pub struct Dependencies {
 pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stages) -> Result<()> {
     settings.check()?;
     let metrics = Arc::new(DecoderMetrics::new());
-    let (broken, lag) = (Broken::default(), Arc::new(Lag::default()));
+    let (broken, lag) = (Broken::new("the decoder"), Arc::new(Lag::default()));
     let stop = stages.open("decoder");
     let way = Way::open(settings, &needs, &metrics, &broken, &stop)?;
     let Dependencies { topics, devices, catalogue, mut caught_up, health, version, .. } = needs;
     let worker = Worker {
-        interpreter: Interpreter::new(devices, catalogue, settings.clock, version),
+        interpreter: Interpreter::new(devices, catalogue, settings.clock, version)
+            .with_foreign(settings.identity_mismatch),
         names: Names::new(&topics),
         repeats: Repeats::new(settings.repeats.window),
         monitor: way.monitor(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fleetwire_codec::iotm::write::Payload;
-use fleetwire_decoder::config::ClockSettings;
+use fleetwire_decoder::config::{ClockSettings, ForeignRule};
 use fleetwire_decoder::interpret::{Interpreter, OutputKind, RawRecord};
 use fleetwire_model::pb::{DeadLetter, Device, DeviceEvent, DeviceStatus, FixType};
 use fleetwire_model::pb::{PositionEvent, Quality, RawPublish, RawRef};
@@ -153,6 +153,30 @@ fn a_payload_of_another_device_never_becomes_a_position() {
     assert_eq!(letter.code, "identity_mismatch");
     assert!(letter.reason.contains(DEVICE) && letter.reason.contains("865209039554705"));
     assert_eq!(letter.raw.as_ref(), Some(&foreign));
+}
+
+#[test]
+fn a_record_of_another_device_can_be_taken_for_the_sessions_own_and_is_flagged() {
+    let mut foreign = raw(&vector());
+    foreign.device_id = "865209039554705".into();
+    let devices = devices(DeviceStatus::Active);
+    let other = Device {
+        device_id: "865209039554705".into(),
+        model: "xirgo-lx41".into(),
+        status: DeviceStatus::Active.into(),
+        ..Device::default()
+    };
+    devices.apply(b"865209039554705", Some(&other.encode_to_vec())).unwrap();
+    let catalogue = devices.catalogue();
+    let mut interpreter = Interpreter::new(devices, catalogue, ClockSettings::default(), "test")
+        .with_foreign(ForeignRule::Flag);
+    let value = foreign.encode_to_vec();
+    let record = RawRecord { topic: TOPIC, partition: 3, offset: 42, key: b"865209039554705", value: &value };
+    let result = interpreter.interpret(record, NOW_MS);
+    let output = result.outputs().next().unwrap();
+    let position = PositionEvent::decode(output.value).unwrap();
+    assert_eq!((position.device_id.as_str(), result.outputs().len()), ("865209039554705", 1));
+    assert!(position.quality().any(|flag| flag == Quality::IdentityMismatch));
 }
 
 #[test]

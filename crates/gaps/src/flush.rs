@@ -14,9 +14,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::broken::Broken;
 use crate::ledger::{Change, State};
 use crate::worker::{Batch, Worker};
+use fleetwire_service::broken::Broken;
 
 /// How long a wait for room, or for an acknowledgement, takes before the stop is looked at.
 const SLICE: Duration = Duration::from_millis(100);

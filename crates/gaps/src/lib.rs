@@ -3,7 +3,6 @@
 //!
 //! What is judged is pure: [`Ledger`] gets records and times and tells what changed. [`start`] keeps it in Kafka.
 
-mod broken;
 pub mod config;
 mod device;
 mod evict;

@@ -67,8 +67,7 @@ pub(crate) fn message(device: &str, gap: &Followed, missing: &[(i64, i64)], now_
 
 /// Records that should lie strictly between two that are `length_ms` apart.
 fn expected(length_ms: i64, interval_s: u32) -> u32 {
-    let interval_ms = i64::from(interval_s.max(1)) * 1000;
-    let between = length_ms.saturating_sub(1).max(0) / interval_ms;
+    let between = length_ms.saturating_sub(1).max(0) / (i64::from(interval_s.max(1)) * 1000);
     u32::try_from(between).unwrap_or(u32::MAX)
 }
 

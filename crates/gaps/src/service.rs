@@ -12,12 +12,12 @@ use tokio::runtime::Handle;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
-use crate::broken::Broken;
 use crate::config::GapsSettings;
 use crate::flush::{Pending, Writer, settle};
 use crate::rules::Rules;
 use crate::state::StateReader;
 use crate::worker::{Pace, Worker};
+use fleetwire_service::broken::Broken;
 
 /// Changes wait for Kafka as long as librdkafka can: there is nobody to send them again but this process.
 const DELIVERY_TIMEOUT: Duration = Duration::from_hours(1);
@@ -40,12 +40,12 @@ pub struct Dependencies {
 /// Adds a gap ledger, as a stage of its own. The settings are checked.
 pub fn start(settings: &GapsSettings, needs: Dependencies, stages: &mut Stages) -> Result<()> {
     let Dependencies { kafka, topics, health, grace } = needs;
-    let broken = Broken::default();
+    let broken = Broken::new("the gap ledger");
     let producer = producer(&kafka, &broken)?;
     let consumer = join(settings, &kafka, &topics, grace)?;
     let stop = stages.open("gaps");
     let condition = health.condition("gaps");
-    let states = StateReader {
+    let reader = StateReader {
         client: kafka,
         positions: topics.name(Topic::Positions),
         states: topics.name(Topic::GapState),
@@ -60,7 +60,7 @@ pub fn start(settings: &GapsSettings, needs: Dependencies, stages: &mut Stages) 
         scan_interval: settings.scan_interval,
     };
     let worker =
-        Arc::new(Worker::new(Rules::new(settings), states, consumer.monitor(), broken.clone(), pace));
+        Arc::new(Worker::new(Rules::new(settings), reader, consumer.monitor(), broken.clone(), pace));
     let ended = CancellationToken::new();
     stages.spawn("gap ledger readiness", watch(Arc::clone(&worker), condition, broken.clone(), stop.clone()));
     let writer = Writer::new(producer, &topics, broken.clone(), grace.mul_f64(0.5), Handle::current());

@@ -11,16 +11,16 @@ use fleetwire_model::pb::PositionEvent;
 use fleetwire_service::clock;
 use prost::Message as _;
 
-use crate::broken::Broken;
 use crate::evict::let_go;
 use crate::ledger::{Change, Ledger};
 use crate::metrics::GapsMetrics;
 use crate::rules::Rules;
 use crate::state::StateReader;
+use fleetwire_service::broken::Broken;
 
 /// A partition is read to its end if its newest record is as young as this, or if nothing came for the second time:
 /// only then is absence silence.
-const YOUNG: Duration = Duration::from_secs(60);
+const YOUNG: Duration = Duration::from_mins(1);
 const QUIET: Duration = Duration::from_secs(5);
 /// How late a stop is noticed.
 const SLICE: Duration = Duration::from_millis(100);

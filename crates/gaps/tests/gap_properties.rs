@@ -52,12 +52,12 @@ proptest! {
 
     #[test]
     fn the_order_does_not_matter((records, order) in records().prop_flat_map(shuffled)) {
-        let mut log = Log::new(every_minute());
+        let mut log = Log::new(&every_minute());
         log.take(order.clone());
         prop_assert_eq!(log.open_missing(), missing(&records));
         prop_assert_eq!(log.ledger.open_gaps(), log.state().gaps.len());
         // In pieces, with restarts in between, it is the same.
-        let mut pieces = Log::new(every_minute());
+        let mut pieces = Log::new(&every_minute());
         for piece in order.chunks(3) {
             pieces.take(piece.to_vec());
             pieces.restart();
@@ -67,7 +67,7 @@ proptest! {
 
     #[test]
     fn what_comes_again_changes_nothing((_, order) in records().prop_flat_map(shuffled), at: Index) {
-        let mut log = Log::new(every_minute());
+        let mut log = Log::new(&every_minute());
         log.take(order.clone());
         let (gaps, mut state) = (log.gaps.clone(), log.state());
         log.restart();
@@ -91,7 +91,7 @@ proptest! {
         let events = events.iter().zip((0..jitter.len()).step_by(2));
         seconds.extend(events.filter_map(|(part, number)| Some(at(number, (*part)?))));
         seconds.sort_unstable();
-        let mut log = Log::new(GapsSettings::default());
+        let mut log = Log::new(&GapsSettings::default());
         log.take(seconds.iter().map(|second| record(*second)));
         prop_assert_eq!(log.gaps.len(), 0);
     }
@@ -102,7 +102,7 @@ proptest! {
         max in 2_usize..20,
     ) {
         let text = format!("max_stretches = {max}\njudge_parked = true\n[intervals]\nactive = \"1s\"\nparked = \"60s\"");
-        let mut log = Log::new(settings(&text));
+        let mut log = Log::new(&settings(&text));
         for (second, ignition, flush) in records {
             log.one(&with_ignition(second, ignition));
             if flush {

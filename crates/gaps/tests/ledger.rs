@@ -10,7 +10,7 @@ use prost::Message as _;
 
 /// A device that sends every minute, and then not for an hour: minute 20 to minute 80.
 fn outage() -> Log {
-    let mut log = Log::new(GapsSettings::default());
+    let mut log = Log::new(&GapsSettings::default());
     log.take((0..=20).chain(80..=90).map(|minute| record(minute * 60)));
     log
 }
@@ -60,7 +60,7 @@ fn a_record_that_comes_twice_counts_once() {
 #[test]
 fn a_parked_device_may_sleep() {
     let nights = |judge_parked| {
-        let mut log = Log::new(GapsSettings { judge_parked, ..GapsSettings::default() });
+        let mut log = Log::new(&GapsSettings { judge_parked, ..GapsSettings::default() });
         let day = |day: i64| (0..30).map(move |minute| record(day * 86_400 + minute * 60));
         for number in 0..10 {
             log.take(day(number));
@@ -76,7 +76,7 @@ fn a_parked_device_may_sleep() {
 
 #[test]
 fn where_silence_of_parked_devices_counts_it_is_judged_by_their_own_interval() {
-    let mut log = Log::new(GapsSettings { judge_parked: true, ..GapsSettings::default() });
+    let mut log = Log::new(&GapsSettings { judge_parked: true, ..GapsSettings::default() });
     log.take((0..10).map(|hour| parked(hour * 3600)));
     log.take([parked(20 * 3600)]);
     let gap = log.only_gap();
@@ -113,14 +113,14 @@ fn what_has_a_wrong_clock_or_none_is_not_judged() {
 #[test]
 fn nothing_is_judged_before_an_interval_is_known_unless_it_is_configured() {
     let few = || [0, 60, 120, 7200].map(record);
-    let mut log = Log::new(GapsSettings::default());
+    let mut log = Log::new(&GapsSettings::default());
     log.take(few());
     assert_eq!(log.gaps.len(), 0);
-    let mut log = Log::new(settings("[models.\"tracker\"]\nactive = \"60s\""));
+    let mut log = Log::new(&settings("[models.\"tracker\"]\nactive = \"60s\""));
     log.take(few());
     let gap = log.only_gap();
     assert_eq!((gap.interval_source(), gap.expected), (IntervalSource::Configured, 117));
-    let mut log = Log::new(settings(&format!(
+    let mut log = Log::new(&settings(&format!(
         "[intervals]\nactive = \"60s\"\n[devices.\"{DEVICE}\"]\nactive = \"1h\""
     )));
     log.take(few());
@@ -167,7 +167,7 @@ fn a_device_that_was_silent_for_too_long_is_forgotten_and_its_gaps_are_given_up(
 
 #[test]
 fn old_gaps_are_given_up_while_the_device_goes_on() {
-    let mut log = Log::new(settings("keep = \"1d\""));
+    let mut log = Log::new(&settings("keep = \"1d\""));
     log.take((0..=20).chain(80..=90).map(|minute| record(minute * 60)));
     log.take((3..60).map(|step| record(step * 1800)));
     let first = log.gaps.values().min_by_key(|gap| times(gap)[0]).unwrap().clone();
@@ -195,7 +195,7 @@ fn what_was_not_written_is_written_by_the_next_ledger() {
 
 #[test]
 fn a_settled_device_is_small() {
-    let mut log = Log::new(GapsSettings::default());
+    let mut log = Log::new(&GapsSettings::default());
     log.take((0..100).map(|minute| record(minute * 60 + minute % 7)));
     let bytes = log.states[DEVICE].len();
     assert!(bytes <= 128, "{bytes}");

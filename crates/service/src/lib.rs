@@ -3,6 +3,7 @@
 //! Nothing here knows MQTT or Kafka.
 
 pub mod admin;
+pub mod broken;
 pub mod build;
 pub mod clock;
 pub mod exit;

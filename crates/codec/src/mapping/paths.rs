@@ -1,5 +1,7 @@
 //! All pointers of a mapping as one tree, so that one walk over a record finds what every rule looks for.
 
+use std::cmp::Ordering;
+
 use super::pointer::Pointer;
 use crate::json::{Document, Kind};
 
@@ -21,7 +23,7 @@ pub(super) struct Paths(Vec<Branch>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Branch {
-    /// By name, in order.
+    /// In the order of [`Child::order`].
     children: Vec<Child>,
     uses: Vec<Use>,
 }
@@ -32,6 +34,13 @@ struct Child {
     /// The name as an index of an array.
     index: Option<usize>,
     branch: usize,
+}
+
+impl Child {
+    /// By length before letters: most names differ in it, and it is at hand.
+    fn order(&self, name: &str) -> Ordering {
+        self.name.len().cmp(&name.len()).then_with(|| self.name.as_bytes().cmp(name.as_bytes()))
+    }
 }
 
 /// A rule that looks for what lies here.
@@ -62,7 +71,7 @@ impl Paths {
     fn child(&mut self, at: usize, name: &str) -> usize {
         let new = self.0.len();
         let Some(branch) = self.0.get_mut(at) else { return at };
-        let place = match branch.children.binary_search_by(|child| child.name.as_ref().cmp(name)) {
+        let place = match branch.children.binary_search_by(|child| child.order(name)) {
             Ok(place) => return branch.children.get(place).map_or(at, |child| child.branch),
             Err(place) => place,
         };
@@ -99,7 +108,7 @@ impl Paths {
             }
             Some(Kind::Object) if !branch.children.is_empty() => {
                 for (name, member) in document.members(node) {
-                    let place = branch.children.binary_search_by(|child| child.name.as_ref().cmp(&*name));
+                    let place = branch.children.binary_search_by(|child| child.order(&name));
                     let child = place.ok().and_then(|place| branch.children.get(place));
                     self.descend(child, document, member, slots);
                 }

@@ -201,7 +201,7 @@ impl<'d> Reading<'_, 'd> {
         if let Target::EventCode | Target::EventFunction | Target::EventText = rule.target
             && self.mapping.none.iter().any(|none| **none == *value::text(scalar))
         {
-            return Err("it means that nothing happened");
+            return Ok(Value::Text("nothing happened".into()));
         }
         let value = value::read(rule, scalar)?;
         draft.fill(rule, &value, position)?;

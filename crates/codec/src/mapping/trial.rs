@@ -175,8 +175,7 @@ pub(super) fn unused_coordinates(notes: &mut Notes, coordinates: impl Iterator<I
     let unused: Vec<u32> = coordinates.collect();
     for (_, node, outcome) in &mut notes.applied {
         if unused.contains(node) {
-            let why: Misfit = "the coordinates are not used: one is missing, they are not on Earth, or 0/0, or the \
-                               type of the fix says so";
+            let why: Misfit = "not used: they are incomplete, not on Earth, 0/0, or no fix";
             *outcome = Err(why);
         }
     }

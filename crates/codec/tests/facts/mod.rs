@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use fleetwire_model::pb::attribute_value::Value as Typed;
-use fleetwire_model::pb::{FixType, OdometerSource, PositionEvent};
+use fleetwire_model::pb::{FixType, OdometerSource, PositionEvent, Quality};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Facts(BTreeMap<String, String>);
@@ -80,7 +80,8 @@ impl Facts {
             facts.put("cell", format!("{codes:?}"));
         }
         facts.attributes(event);
-        for quality in event.quality() {
+        // Whether there is a fix is a fact of its own.
+        for quality in event.quality().filter(|quality| *quality != Quality::NoFix) {
             facts.put(quality.as_str_name(), "");
         }
         facts

@@ -48,7 +48,7 @@ pub(crate) struct DecodeArgs {
     /// Model of the device; `fleetwire device models` lists those that are built in
     #[arg(long, value_name = "MODEL", required_unless_present = "protocol", conflicts_with = "protocol")]
     model: Option<String>,
-    /// Protocol: iotm, ngp, dt7, globalmatix or json; read as [decoder] of --config says, or by its defaults
+    /// Protocol: iotm, ngp, dt7, globalmatix or json; read as `[decoder]` of --config says, or by its defaults
     #[arg(long, value_name = "PROTOCOL")]
     protocol: Option<Protocol>,
     /// Mapping of --protocol json or globalmatix, a TOML file; globalmatix has one built in, which is a guess

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 
 use super::rows;
 use crate::json::Json;
-use crate::process::Usage;
 use crate::target::{Target, TargetFlags};
 
 /// How long nothing may come from Kafka.

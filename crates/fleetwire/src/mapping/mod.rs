@@ -45,6 +45,9 @@ pub(crate) struct MappingArgs {
 #[derive(Debug, Subcommand)]
 enum MappingCommand {
     /// Show what a mapping makes of samples: fields, what is left over, what is wrong
+    ///
+    /// Decodes samples as a decoder would, and says where each field came from. Nothing is sent or stored.
+    /// Exit codes: 0 every record can be used, 1 one cannot, 2 the mapping or the command line is wrong.
     Test(TestArgs),
     /// Print a built-in mapping as a file, to start from
     Show {
@@ -60,9 +63,6 @@ enum BuiltIn {
     Globalmatix,
 }
 
-/// Decodes samples as a decoder would, and says where each field came from. Nothing is sent or stored.
-///
-/// Exit codes: 0 every record can be used, 1 one cannot, 2 the mapping or the command line is wrong.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 struct TestArgs {

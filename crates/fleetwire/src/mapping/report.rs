@@ -37,6 +37,9 @@ pub(crate) fn text(message: &Message, trial: &Trial) -> String {
 
 fn record_text(record: &RecordTrial) -> String {
     let mut out = match (&record.error, record.has_event) {
+        (Some(DecodeError::Unmapped { problem, .. }), _) => {
+            format!("rejected [{}]: {problem}\n", problem.code())
+        }
         (Some(error), _) => format!("rejected [{}]: {error}\n", error.code()),
         (None, true) => "a position and a device event\n".to_owned(),
         (None, false) => "a position\n".to_owned(),

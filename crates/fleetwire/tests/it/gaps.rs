@@ -46,15 +46,19 @@ impl Site {
         Ledger { process, admin }
     }
 
-    /// Writes positions, as a decoder would.
+    /// Writes positions of a device, as a decoder would.
     fn write(&self, device: &str, times_ms: impl IntoIterator<Item = i64>) {
+        self.write_all(times_ms.into_iter().map(|time| (device, time)));
+    }
+
+    fn write_all<'a>(&self, records: impl IntoIterator<Item = (&'a str, i64)>) {
         let settings = ClientSettings::new(self.kafka);
         let producer = Producer::<()>::new(&settings, |delivery, ()| {
             delivery.outcome.unwrap();
         })
         .unwrap();
         let topic = format!("{}.positions.v1", self.prefix);
-        for time in times_ms {
+        for (device, time) in records {
             let event = PositionEvent {
                 device_id: device.to_owned(),
                 device_time: Some(from_unix_ms(time)),
@@ -159,9 +163,8 @@ fn ledgers_share_the_devices_and_hand_them_over() {
     let (site, now) = (Site::new(), clock::unix_ms() / 1000 * 1000);
     let devices: Vec<String> = (0..24).map(|number| format!("8670350400000{number:02}")).collect();
     let write = |range: std::ops::Range<i64>| {
-        for device in &devices {
-            site.write(device, minutes(now, range.clone().rev()));
-        }
+        let times = minutes(now, range.rev());
+        site.write_all(times.flat_map(|time| devices.iter().map(move |device| (device.as_str(), time))));
     };
     let first = site.ledger("");
     write(100..120);

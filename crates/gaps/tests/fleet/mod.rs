@@ -81,11 +81,11 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new(settings: GapsSettings) -> Self {
+    pub(crate) fn new(settings: &GapsSettings) -> Self {
         settings.check().unwrap();
         Self {
             ledger: Ledger::default(),
-            rules: Rules::new(&settings),
+            rules: Rules::new(settings),
             states: HashMap::new(),
             gaps: BTreeMap::new(),
             now_ms: DAY_MS,
@@ -142,7 +142,7 @@ impl Log {
     }
 
     pub(crate) fn state(&self) -> DeviceLedger {
-        DeviceLedger::decode(self.states[DEVICE].as_slice()).unwrap()
+        DeviceLedger::decode(self.states.get(DEVICE).unwrap().as_slice()).unwrap()
     }
 
     pub(crate) fn only_gap(&mut self) -> Gap {
