@@ -1,7 +1,8 @@
 //! Transactions of a producer, as librdkafka has them. Each call ends at its limit; one that ran out of time is called
 //! again, and goes on where it was.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -11,6 +12,9 @@ use rdkafka::producer::Producer as _;
 use super::{Delivery, Producer};
 use crate::error::ClientError;
 use crate::settings::ClientSettings;
+
+/// How often a flush is looked at.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What ids of librdkafka's in-process clusters begin with.
 const IN_PROCESS: &str = "mockCluster";
@@ -37,9 +41,16 @@ impl<O: Send + 'static> Producer<O> {
         self.inner.begin_transaction()
     }
 
-    /// Waits until every record of the transaction has its outcome.
+    /// Waits until every record of the transaction has its outcome. Looks often: rdkafka's own wait has steps of a
+    /// tenth of a second, in which nothing would be decoded.
     pub(crate) fn flush_transaction(&self, limit: Duration) -> KafkaResult<()> {
-        self.inner.flush(limit)
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.inner.flush(Duration::ZERO) {
+                Err(_) if Instant::now() < deadline => thread::park_timeout(LOOK),
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Adds offsets of a group to the transaction, in the name of one of its members: Kafka refuses those of a member
