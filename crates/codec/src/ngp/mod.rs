@@ -46,7 +46,8 @@ fn message(root: Raw<'_>, input: Input<'_>, options: &Options, out: &mut Decoded
         if let Some(name) = event::name(code) {
             event.attributes.put("event_name", Attribute::Text(name));
         }
-        out.keep_event(Some(device), span);
+        // Not the position's bytes, because of which a reader that drops repeats would drop one of the two.
+        out.keep_event(Some(device), 1..span.end);
     }
     Ok(())
 }
