@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use fleetwire_codec::{Body, Decoded, iotm};
-use fleetwire_model::pb::{FixType, PositionEvent};
+use fleetwire_model::pb::{FixType, PositionEvent, Quality};
 
 use super::*;
 
@@ -62,7 +62,8 @@ fn every_message_decodes_completely_and_names_its_device() {
                     Body::Position(event) => (event.quality, "BCE/D"),
                     Body::Event(event) => (event.quality, "BCE/E"),
                 };
-                assert!(quality.is_empty());
+                // A simulated device loses its fix from time to time, as real ones do.
+                assert!(quality.iter().all(|flag| *flag == i32::from(Quality::NoFix)), "{quality:?}");
                 assert_eq!(message.topic, topic);
             }
         }
