@@ -19,7 +19,7 @@ use crate::service::{Service, binary, cpu};
 use crate::site::{Site, imeis};
 
 /// How long one worker may take for all records.
-const PATIENCE: Duration = Duration::from_mins(5);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 /// Devices that the records are of.
@@ -175,8 +175,13 @@ fn run_decoder(site: &Site, round: u32, records: u64) -> Result<Speed> {
     let mut command = site.command(&["decoder"]);
     command.arg("--config").arg(&config);
     let decoder = Service::start(command, &["admin HTTP is served"])?;
-    let done = || decoder.metric("fleetwire_decoder_end_to_end_seconds_count");
-    let speed = measure(records, || Ok((done()? as u64, decoder.cpu()?)))?;
+    let done = || decoder.metric("fleetwire_decoder_completed_total");
+    let speed = measure(records, || Ok((done()? as u64, decoder.cpu()?))).with_context(|| {
+        let count = |name: &str| decoder.metric(name).unwrap_or(f64::NAN);
+        let taken = count("fleetwire_decoder_payloads_total");
+        let stored = count("fleetwire_kafka_deliveries_total");
+        format!("the decoder took {taken} raw records, and Kafka answered for {stored} events")
+    })?;
     let letters = decoder.metric("fleetwire_decoder_dead_letters_total")?;
     ensure!(letters < 1.0, "{letters} dead letters");
     Ok(speed)

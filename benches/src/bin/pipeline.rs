@@ -61,7 +61,7 @@ fn main() -> Result<()> {
 
 /// Runs a fleet and waits until everything acknowledged is decoded; a row of the table.
 fn drive(mut simulate: Command, frontend: &Service, decoder: &Service) -> Result<String> {
-    let finished = || decoder.metric("fleetwire_decoder_end_to_end_seconds_count");
+    let finished = || decoder.metric("fleetwire_decoder_completed_total");
     let (frontend_before, decoder_before, start) = (frontend.cpu()?, decoder.cpu()?, finished()?);
     let report = simulate.output()?;
     ensure!(report.status.success(), "simulate: {}", String::from_utf8_lossy(&report.stderr));

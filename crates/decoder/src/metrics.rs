@@ -14,6 +14,7 @@ use crate::interpret::{Interpretation, OutputKind};
 #[derive(Debug)]
 pub(crate) struct DecoderMetrics {
     payloads: Counter,
+    completed: Counter,
     positions: Counter,
     events: Counter,
     dead_letters: CounterFamily,
@@ -32,6 +33,7 @@ impl DecoderMetrics {
         let events = |kind: &'static str| counter!("fleetwire_decoder_events_total", "kind" => kind);
         Self {
             payloads: counter!("fleetwire_decoder_payloads_total"),
+            completed: counter!("fleetwire_decoder_completed_total"),
             positions: events("position"),
             events: events("device_event"),
             dead_letters: CounterFamily::new("fleetwire_decoder_dead_letters_total", "code", &words()),
@@ -47,10 +49,9 @@ impl DecoderMetrics {
     /// A raw record was interpreted, in this time if it was one of those that are timed.
     pub(crate) fn interpreted(&self, result: &Interpretation<'_>, took: Option<Duration>) {
         self.payloads.increment(1);
-        if let Some(took) = took {
-            self.decode.record(took);
+        if result.skipped > 0 {
+            self.skipped.increment(result.skipped as u64);
         }
-        self.skipped.increment(result.skipped as u64);
         let mut events: u32 = 0;
         for output in result.outputs() {
             match output.kind {
@@ -63,11 +64,15 @@ impl DecoderMetrics {
             }
             events += 1;
         }
-        self.per_payload.record(events);
+        if let Some(took) = took {
+            self.decode.record(took);
+            self.per_payload.record(events);
+        }
     }
 
     /// At `now_ms` everything made of a raw record is in Kafka that a frontend received at `received_ms`.
     pub(crate) fn produced(&self, received_ms: i64, now_ms: i64) {
+        self.completed.increment(1);
         let after = now_ms.saturating_sub(received_ms);
         self.end_to_end.record(Duration::from_millis(u64::try_from(after).unwrap_or(0)));
     }
@@ -92,6 +97,10 @@ fn words() -> Vec<&'static str> {
 
 fn describe() {
     describe_counter!("fleetwire_decoder_payloads_total", "Raw records interpreted.");
+    describe_counter!(
+        "fleetwire_decoder_completed_total",
+        "Raw records of which Kafka has everything that was made of them."
+    );
     describe_counter!("fleetwire_decoder_events_total", "Events made, by kind.");
     describe_counter!(
         "fleetwire_decoder_dead_letters_total",
@@ -110,7 +119,11 @@ fn describe() {
         Unit::Seconds,
         "Age of the raw record that is worked on, by its reception; 0 while nothing waits."
     );
-    describe_histogram!("fleetwire_decoder_events_per_payload", Unit::Count, "Events made of one payload.");
+    describe_histogram!(
+        "fleetwire_decoder_events_per_payload",
+        Unit::Count,
+        "Events made of one payload; one of 16 is looked at."
+    );
     describe_histogram!(
         "fleetwire_decoder_decode_seconds",
         Unit::Seconds,

@@ -7,7 +7,6 @@ use fleetwire_model::wire::{Field, Fields, WireError, read_timestamp};
 pub(crate) struct RawView<'a> {
     pub(crate) payload: &'a [u8],
     pub(crate) topic: &'a str,
-    pub(crate) client_id: &'a str,
     pub(crate) account: &'a str,
     pub(crate) device_id: &'a str,
     /// Unix milliseconds; `None` if the frontend did not say.
@@ -38,12 +37,11 @@ impl<'a> RawView<'a> {
             match (number, value) {
                 (1, Field::Bytes(payload)) => view.payload = payload,
                 (2, Field::Bytes(raw)) => view.topic = text(number, raw)?,
-                (3, Field::Bytes(raw)) => view.client_id = text(number, raw)?,
                 (4, Field::Bytes(raw)) => view.account = text(number, raw)?,
                 (5, Field::Bytes(raw)) => view.device_id = text(number, raw)?,
                 (10, Field::Bytes(time)) => view.received_ms = Some(read_timestamp(time)?),
                 (19, Field::Bytes(raw)) => view.region = text(number, raw)?,
-                (1..=5 | 10 | 19, _) => return Err(RawError::Type(number)),
+                (1 | 2 | 4 | 5 | 10 | 19, _) => return Err(RawError::Type(number)),
                 _ => {}
             }
         }
@@ -83,7 +81,6 @@ mod tests {
         let expected = RawView {
             payload: &raw.payload,
             topic: &raw.topic,
-            client_id: &raw.client_id,
             account: &raw.account,
             device_id: &raw.device_id,
             received_ms: Some(1_609_307_512_500),

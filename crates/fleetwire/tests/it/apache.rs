@@ -30,9 +30,8 @@ fn two_frontends_and_two_decoders_share_the_work_and_lose_nothing() {
         assert!(report.contains("500 acknowledged"), "{report}");
     }
     let stored = records("raw", 1000, &flags);
-    let decoded = || -> f64 {
-        decoders.iter().map(|d| metric(d.admin, "fleetwire_decoder_end_to_end_seconds_count", "")).sum()
-    };
+    let decoded =
+        || -> f64 { decoders.iter().map(|d| metric(d.admin, "fleetwire_decoder_completed_total", "")).sum() };
     until("everything decoded", || (decoded() >= 1000.0).then_some(()));
     for decoder in &decoders {
         assert!(metric(decoder.admin, "fleetwire_decoder_payloads_total", "") > 0.0);
@@ -61,13 +60,13 @@ fn offsets_are_committed_at_the_stop_so_that_a_restart_decodes_nothing_twice() {
         (metric(frontend.admin, "fleetwire_frontend_publishes_total", "raw") > 0.0).then_some(())
     });
     until("it is decoded", || {
-        (metric(first.admin, "fleetwire_decoder_end_to_end_seconds_count", "") >= 1.0).then_some(())
+        (metric(first.admin, "fleetwire_decoder_completed_total", "") >= 1.0).then_some(())
     });
     first.process.stop();
     let second = Decoder::ready(kafka, &prefix);
     publish();
     until("the second publish is decoded", || {
-        (metric(second.admin, "fleetwire_decoder_end_to_end_seconds_count", "") >= 1.0).then_some(())
+        (metric(second.admin, "fleetwire_decoder_completed_total", "") >= 1.0).then_some(())
     });
     assert!(metric(second.admin, "fleetwire_decoder_payloads_total", "") < 2.0);
     let positions = records("positions", 2, &flags);

@@ -60,7 +60,7 @@ fn a_kafka_that_dies_in_between_slows_devices_down_and_nothing_acknowledged_is_l
     // At least as many as were acknowledged: what was sent again may be there twice.
     records("raw", acknowledged, &flags);
     until("everything decoded", || {
-        let finished = metric(decoder.admin, "fleetwire_decoder_end_to_end_seconds_count", "");
+        let finished = metric(decoder.admin, "fleetwire_decoder_completed_total", "");
         #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
         let all = finished >= acknowledged as f64;
         all.then_some(())

@@ -53,7 +53,7 @@ impl Fleet {
 }
 
 fn decoded(worker: &Decoder) -> f64 {
-    metric(worker.admin, "fleetwire_decoder_end_to_end_seconds_count", "")
+    metric(worker.admin, "fleetwire_decoder_completed_total", "")
 }
 
 /// Kills one worker after the other, each after it did some work; another goes on.
