@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
 use fleetwire_service::exit::Exit;
-use fleetwire_service::stages::{Stages, interrupted};
+use fleetwire_service::stages::{Signals, Stages};
 use tokio_util::sync::CancellationToken;
 
 /// How long threads of the runtime may take to end once all tasks have.
@@ -59,21 +59,23 @@ pub(crate) fn interruptible(
     work: impl FnOnce(&CancellationToken) -> Result<Exit> + Send + 'static,
 ) -> Result<Exit> {
     block_on(async {
+        let mut signals = Signals::catch();
         let stop = CancellationToken::new();
         let token = stop.clone();
         let mut working = tokio::task::spawn_blocking(move || work(&token));
         tokio::select! {
             done = &mut working => return done.context("the work panicked")?,
-            () = interrupted() => stop.cancel(),
+            () = signals.next() => stop.cancel(),
         }
         tokio::select! {
             done = &mut working => done.context("the work panicked")?,
-            () = interrupted() => Ok(Exit::Aborted),
+            () = signals.next() => Ok(Exit::Aborted),
         }
     })
 }
 
 /// Runs the stages of a service until a signal, and drains them within `grace`.
 pub(crate) async fn serve(stages: Stages, grace: Duration) -> Result<Exit> {
-    stages.run(interrupted(), interrupted(), grace).await
+    let mut signals = Signals::catch();
+    stages.run(async || signals.next().await, grace).await
 }

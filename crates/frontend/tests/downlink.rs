@@ -1,6 +1,7 @@
 //! Downlink from the publish/subscribe router to a device's session, with a real MQTT client.
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,7 +110,9 @@ async fn downlink_reaches_the_session_that_it_is_for_and_no_other() {
         assert_eq!(&next_publish(&mut to_two).await.payload[..], b"own");
         stop.cancel();
     };
-    let running = stages.run(stop.cancelled(), std::future::pending(), Duration::from_secs(10));
+    let mut told = false;
+    let signal = async || if std::mem::replace(&mut told, true) { pending().await } else { stop.cancelled().await };
+    let running = stages.run(signal, Duration::from_secs(10));
     let (exit, ()) = Box::pin(timeout(LIMIT, async { tokio::join!(running, test) })).await.unwrap();
     assert_eq!(exit.unwrap(), Exit::Done);
     log.stop().unwrap();

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -68,16 +69,11 @@ impl Stages {
         }
     }
 
-    /// Runs until `signal`, or until a task ends by itself, which is a failure; then stops stage after stage
-    /// within `grace`. A second completion of `abort` ends the wait at once.
-    pub async fn run(
-        mut self,
-        signal: impl Future<Output = ()>,
-        abort: impl Future<Output = ()>,
-        grace: Duration,
-    ) -> Result<Exit> {
+    /// Runs until a signal, or until a task ends by itself, which is a failure; then stops stage after stage
+    /// within `grace`. A second signal ends the wait at once. `signal` is called again for each.
+    pub async fn run(mut self, mut signal: impl AsyncFnMut(), grace: Duration) -> Result<Exit> {
         let first = tokio::select! {
-            () = signal => None,
+            () = signal() => None,
             failure = self.first_end() => Some(failure),
         };
         if first.is_none() {
@@ -85,7 +81,7 @@ impl Stages {
         }
         let drained = tokio::select! {
             drained = self.stop(Instant::now() + grace) => drained,
-            () = abort => {
+            () = signal() => {
                 warn!("stopped at once by a second signal; what was not yet acknowledged comes again");
                 Ok(Exit::Aborted)
             }
@@ -135,32 +131,53 @@ fn flatten(ended: Result<Ended, JoinError>) -> Result<()> {
     result.with_context(|| format!("{name} failed"))
 }
 
-/// Completes at SIGINT (a person's Ctrl-C) or SIGTERM (Kubernetes, systemd).
-pub async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let both = signal(SignalKind::interrupt()).and_then(|i| Ok((i, signal(SignalKind::terminate())?)));
-    match both {
-        Ok((mut interrupt, mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(err) => {
-            warn!(%err, "signals cannot be caught: only SIGKILL ends this process");
-            std::future::pending::<()>().await;
+/// SIGINT (a person's Ctrl-C) and SIGTERM (Kubernetes, systemd). None is missed between two waits.
+#[derive(Debug)]
+pub struct Signals(Option<(Signal, Signal)>);
+
+impl Signals {
+    /// Catches the signals from now on; they do not end the process any more. Needs a runtime.
+    pub fn catch() -> Self {
+        let both = signal(SignalKind::interrupt()).and_then(|i| Ok((i, signal(SignalKind::terminate())?)));
+        let failed = |err| warn!(%err, "signals cannot be caught: each ends this process at once");
+        Self(both.map_err(failed).ok())
+    }
+
+    /// Completes at the next signal. Signals that come close together may count as one.
+    pub async fn next(&mut self) {
+        let Some((interrupt, terminate)) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
 }
 
+/// Completes at the next of the [`Signals`].
+pub async fn interrupted() {
+    Signals::catch().next().await;
+}
+
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::future::pending;
     use std::sync::{Arc, Mutex};
 
     use super::*;
 
     const GRACE: Duration = Duration::from_secs(5);
+
+    /// One signal, and no other.
+    fn once() -> impl AsyncFnMut() {
+        let mut came = false;
+        async move || {
+            if std::mem::replace(&mut came, true) {
+                pending().await
+            }
+        }
+    }
 
     #[tokio::test]
     async fn stages_stop_in_the_order_in_which_they_were_opened() {
@@ -174,7 +191,7 @@ mod tests {
                 Ok(())
             });
         }
-        assert_eq!(stages.run(ready(()), pending(), GRACE).await.unwrap(), Exit::Done);
+        assert_eq!(stages.run(once(), GRACE).await.unwrap(), Exit::Done);
         assert_eq!(*order.lock().unwrap(), ["intake", "work", "storage"]);
     }
 
@@ -183,7 +200,7 @@ mod tests {
         let mut stages = Stages::default();
         stages.open("work");
         stages.spawn("worker", async { Ok(()) });
-        let failure = stages.run(pending(), pending(), GRACE).await.unwrap_err();
+        let failure = stages.run(pending, GRACE).await.unwrap_err();
         assert_eq!(failure.to_string(), "worker ended early");
     }
 
@@ -196,7 +213,7 @@ mod tests {
             stop.cancelled().await;
             Ok(())
         });
-        let failure = stages.run(pending(), pending(), GRACE).await.unwrap_err();
+        let failure = stages.run(pending, GRACE).await.unwrap_err();
         assert_eq!(format!("{failure:#}"), "worker failed: no luck");
     }
 
@@ -205,7 +222,7 @@ mod tests {
         let mut stages = Stages::default();
         stages.open("work");
         stages.spawn("stuck", pending());
-        assert_eq!(stages.run(ready(()), pending(), GRACE).await.unwrap(), Exit::NotDrained);
+        assert_eq!(stages.run(once(), GRACE).await.unwrap(), Exit::NotDrained);
     }
 
     #[tokio::test]
@@ -213,6 +230,6 @@ mod tests {
         let mut stages = Stages::default();
         stages.open("work");
         stages.spawn("stuck", pending());
-        assert_eq!(stages.run(ready(()), ready(()), GRACE).await.unwrap(), Exit::Aborted);
+        assert_eq!(stages.run(async || {}, GRACE).await.unwrap(), Exit::Aborted);
     }
 }
