@@ -135,7 +135,7 @@ impl Parts {
             health: Health::default(),
             kafka,
             topics,
-            origin: Origin { frontend_id, region: process.region.clone() },
+            origin: Origin { frontend_id, region: process.region.clone(), host: String::new() },
             grace: process.grace,
         }
     }

@@ -28,6 +28,8 @@ pub struct Origin {
     pub frontend_id: String,
     /// Name of the deployment; may be empty.
     pub region: String,
+    /// Public MQTT host name of the deployment; may be empty.
+    pub host: String,
 }
 
 /// What is the same in all records of a session, encoded at its first publish. It lives in the session's identity, of
@@ -80,6 +82,7 @@ fn head(origin: &Origin, session: &SessionFacts, source: &Source<'_>) -> Box<[u8
     wire::text(&mut out, 14, &address);
     wire::number(&mut out, 15, u64::from(session.level as u8));
     wire::text(&mut out, 19, &origin.region);
+    wire::text(&mut out, 21, &origin.host);
     out.into_boxed_slice()
 }
 

@@ -51,7 +51,7 @@ fn start(log: &EmbeddedLog, stages: &mut Stages) -> Frontend {
         directory: Directory::new(devices(), watch::channel(true).1),
         accounts: Accounts::load(&std::collections::BTreeMap::new(), WellKnown::Default, secret).unwrap(),
         subscribers: Subscribers::default(),
-        origin: Origin { frontend_id: "test".into(), region: String::new() },
+        origin: Origin { frontend_id: "test".into(), region: String::new(), host: String::new() },
         health: Health::default(),
         grace: Duration::from_secs(10),
     };
@@ -111,7 +111,8 @@ async fn downlink_reaches_the_session_that_it_is_for_and_no_other() {
         stop.cancel();
     };
     let mut told = false;
-    let signal = async || if std::mem::replace(&mut told, true) { pending().await } else { stop.cancelled().await };
+    let signal =
+        async || if std::mem::replace(&mut told, true) { pending().await } else { stop.cancelled().await };
     let running = stages.run(signal, Duration::from_secs(10));
     let (exit, ()) = Box::pin(timeout(LIMIT, async { tokio::join!(running, test) })).await.unwrap();
     assert_eq!(exit.unwrap(), Exit::Done);

@@ -2,7 +2,7 @@
 //!
 //! What it is not:
 //! - durable: records live in memory and end with the process. Only the newest record of each key of a compacted
-//!   topic is kept in a file of the data directory and put back at the next start; it reaches the disk shortly after
+//!   topic (but knocks and sessions, which mean nothing without the rest) is kept in a file of the data directory and put back at the next start; it reaches the disk shortly after
 //!   its acknowledgement, so a power failure may cost the last moments. Headers are not kept.
 //! - large: a partition holds 5 MiB or 100,000 batches, whichever is less; older records go without a word, those of
 //!   compacted topics too (their file keeps them for the next start).
@@ -90,7 +90,11 @@ impl EmbeddedLog {
         let (cluster, bootstrap) = ClusterThread::start(options)?;
         let mut this = Self { bootstrap, followers: Vec::new(), cluster: Some(cluster), _lock: lock };
         let settings = this.settings();
-        for topic in Topic::ALL.into_iter().filter(|topic| topic.spec().cleanup == Cleanup::Compact) {
+        // What a knock tells of, and where sessions were, is gone with the process.
+        let is_kept = |topic: &Topic| {
+            topic.spec().cleanup == Cleanup::Compact && !matches!(topic, Topic::Knocks | Topic::Sessions)
+        };
+        for topic in Topic::ALL.into_iter().filter(is_kept) {
             let name = options.topics.name(topic);
             let file = options.data.join(format!("{name}.kept"));
             this.followers.push(Follower::start(&settings, &name, file)?);

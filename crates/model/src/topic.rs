@@ -22,6 +22,14 @@ pub enum Topic {
     Gaps,
     /// What the gap ledger remembers ([`DeviceLedger`](crate::pb::DeviceLedger)).
     GapState,
+    /// Who changed what ([`AuditEvent`](crate::pb::AuditEvent)).
+    Audit,
+    /// Devices that nobody activated ([`Knock`](crate::pb::Knock)).
+    Knocks,
+    /// Where devices are connected ([`Session`](crate::pb::Session), [`FrontendAlive`](crate::pb::FrontendAlive)).
+    Sessions,
+    /// What devices last reported ([`DeviceState`](crate::pb::DeviceState)).
+    DeviceState,
 }
 
 /// Kafka header of every record that fleetwire produces: the full name of the value's protobuf message, so that
@@ -50,7 +58,7 @@ pub struct TopicSpec {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Raw,
         Self::Held,
         Self::Positions,
@@ -59,6 +67,10 @@ impl Topic {
         Self::Devices,
         Self::Gaps,
         Self::GapState,
+        Self::Audit,
+        Self::Knocks,
+        Self::Sessions,
+        Self::DeviceState,
     ];
 
     /// The name without the prefix, for example "raw.v1".
@@ -72,6 +84,10 @@ impl Topic {
             Self::Devices => "devices.v1",
             Self::Gaps => "gaps.v1",
             Self::GapState => "gap-state.v1",
+            Self::Audit => "audit.v1",
+            Self::Knocks => "knocks.v1",
+            Self::Sessions => "sessions.v1",
+            Self::DeviceState => "device-state.v1",
         }
     }
 
@@ -86,7 +102,10 @@ impl Topic {
             Self::DeadLetters => (6, Cleanup::Delete(DAY.saturating_mul(30)), None),
             Self::Gaps => (24, Cleanup::Delete(DAY.saturating_mul(30)), None),
             // As many partitions as the positions: one worker has both halves of a device.
-            Self::Devices | Self::GapState => (24, Cleanup::Compact, None),
+            Self::Devices | Self::GapState | Self::Knocks | Self::Sessions | Self::DeviceState => {
+                (24, Cleanup::Compact, None)
+            }
+            Self::Audit => (6, Cleanup::Delete(DAY.saturating_mul(365)), None),
         };
         TopicSpec { partitions, cleanup, max_partition_bytes }
     }

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use fleetwire_codec::{Codec, Protocol};
 
 use crate::model_settings::{CatalogueError, CodecSettings, ModelSettings, is_model_id};
+use crate::outputs::{Capability, OutputProfile};
 
 /// A device model.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,9 +23,19 @@ pub struct Model {
     pub account: &'static str,
     /// How its payloads are read.
     pub codec: Codec,
+    /// Its outputs.
+    pub outputs: OutputProfile,
 }
 
 impl Model {
+    /// What it can do, besides telling where it is.
+    pub fn capabilities(&self) -> Vec<Capability> {
+        let has_events = matches!(self.protocol(), Protocol::Iotm | Protocol::Ngp | Protocol::Dt7);
+        let events = has_events.then_some(Capability::DeviceEvents);
+        let shared = (self.protocol() == Protocol::GlobalMatix).then_some(Capability::SharedConnection);
+        events.into_iter().chain(self.outputs.capabilities()).chain(shared).collect()
+    }
+
     /// The protocol of its payloads.
     pub const fn protocol(&self) -> Protocol {
         self.codec.protocol()
@@ -138,7 +149,8 @@ fn model(
         if own.is_empty() { built_in } else { Some(&*own.to_owned().leak()) }
     };
     let protocol = settings.protocol.or(built_in.map(|model| model.protocol));
-    let codec = settings.codec(id, protocol.ok_or_else(|| missing("protocol"))?, defaults, folder)?;
+    let protocol = protocol.ok_or_else(|| missing("protocol"))?;
+    let codec = settings.codec(id, protocol, defaults, folder)?;
     let key = built_in.map_or_else(|| &*id.to_owned().leak(), |model| model.id);
     Ok(Model {
         id: key,
@@ -146,12 +158,14 @@ fn model(
         account: text(&settings.account, built_in.map(|model| model.account))
             .ok_or_else(|| missing("account"))?,
         codec,
+        outputs: settings.outputs(id, protocol)?,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use fleetwire_codec::iotm;
+    use fleetwire_codec::iotm::output::Polarity;
 
     use super::*;
 
@@ -210,10 +224,27 @@ mod tests {
             ("[new]\naccount = 'x'\nprotocol = 'json'\nmapping = 'my.toml'", "/nowhere/my.toml"),
             ("[xirgo-lx41]\nmapping = 'my.toml'", "no effect"),
             ("[ngp-generic]\niotm = {}", "no effect"),
+            ("[ngp-generic]\noutput_polarity = 'zero_is_on'", "no effect"),
+            ("[ngp-generic]\noutputs = [{ number = 1, id = 'out1' }]", "no output control"),
+            ("[xirgo-lx41]\noutputs = [{ number = 0, id = 'out1' }]", "1 to 255"),
         ] {
             let error = load(text).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn the_outputs_of_a_model_are_those_of_its_protocol_until_settings_say_otherwise() {
+        let built_in = Catalogue::built_in().get("xirgo-lx41").unwrap();
+        assert_eq!(built_in.outputs.outputs.len(), 5);
+        assert!(built_in.capabilities().contains(&Capability::ConfirmedOutputs));
+        let changed = "[xirgo-lx41]\noutput_polarity = 'zero_is_on'\n\
+                       outputs = [{ number = 1, name = 'starter', id = 's1', confirmed_by = 2 }]";
+        let catalogue = load(changed).unwrap();
+        let outputs = &catalogue.get("xirgo-lx41").unwrap().outputs;
+        assert_eq!((outputs.outputs.len(), outputs.polarity), (1, Polarity::ZeroIsOn));
+        assert_eq!(outputs.get(1).unwrap().confirmed_by, Some(2));
+        assert!(Catalogue::built_in().get("globalmatix-xtcu").unwrap().outputs.outputs.is_empty());
     }
 
     #[test]

@@ -18,6 +18,45 @@ use crate::metrics::RegistryMetrics;
 /// How long one attempt to open the topic takes before the reason is told again.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
+/// A compacted topic that a process keeps in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Followed<'a> {
+    /// How Kafka is reached.
+    pub client: &'a ClientSettings,
+    /// Full name of the topic.
+    pub topic: &'a str,
+    /// Not ready while the topic cannot be read. Whoever follows makes it ready, at [`Event::CaughtUp`].
+    pub condition: &'a Condition,
+}
+
+impl Followed<'_> {
+    /// Hands every record of the topic to `handler`, from its beginning, until told to stop; blocks. While Kafka or the
+    /// topic is away it waits, and says so.
+    pub fn follow(
+        self,
+        stop: &CancellationToken,
+        mut handler: impl FnMut(&Event<'_>),
+    ) -> Result<(), ReaderError> {
+        let options =
+            ReaderOptions { start: Start::Beginning, missing: MissingTopic::Wait, ready_timeout: ATTEMPT };
+        let reader = loop {
+            match Reader::new(self.client, self.topic, options, stop) {
+                Ok(reader) => break reader,
+                Err(ReaderError::Stopped) => return Ok(()),
+                Err(err @ (ReaderError::Unreachable(_) | ReaderError::NoSuchTopic(_))) => {
+                    warn!(%err, topic = self.topic, "a topic that is kept in memory cannot be read yet");
+                    self.condition.not_ready(err.to_string());
+                }
+                Err(err) => return Err(err),
+            }
+        };
+        reader.run(stop, |event| {
+            handler(&event);
+            ControlFlow::Continue(())
+        })
+    }
+}
+
 /// The registry of this process, kept up to date by [`Registry::follow`].
 #[derive(Debug)]
 pub struct Registry {
@@ -55,23 +94,8 @@ impl Registry {
 
     /// Follows the topic until told to stop; blocks. While Kafka or the topic is away it waits, and says so.
     pub fn follow(&self, stop: &CancellationToken) -> Result<(), ReaderError> {
-        let options =
-            ReaderOptions { start: Start::Beginning, missing: MissingTopic::Wait, ready_timeout: ATTEMPT };
-        let reader = loop {
-            match Reader::new(&self.client, &self.topic, options, stop) {
-                Ok(reader) => break reader,
-                Err(ReaderError::Stopped) => return Ok(()),
-                Err(err @ (ReaderError::Unreachable(_) | ReaderError::NoSuchTopic(_))) => {
-                    warn!(%err, "the device registry cannot be read yet");
-                    self.condition.not_ready(err.to_string());
-                }
-                Err(err) => return Err(err),
-            }
-        };
-        reader.run(stop, |event| {
-            self.take(&event);
-            ControlFlow::Continue(())
-        })
+        let what = Followed { client: &self.client, topic: &self.topic, condition: &self.condition };
+        what.follow(stop, |event| self.take(event))
     }
 
     fn take(&self, event: &Event<'_>) {

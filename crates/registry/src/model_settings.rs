@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fleetwire_codec::iotm::output::Polarity;
 use fleetwire_codec::mapping::Mapping;
 use fleetwire_codec::{Codec, Protocol, dt7, iotm, ngp};
 use serde::Deserialize;
+
+use crate::outputs::{Output, OutputError, OutputProfile};
 
 /// One model, as settings give it. For a built-in model, what is left out stays as it is built in.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -26,6 +29,10 @@ pub struct ModelSettings {
     /// File with the mapping of its JSON, from the folder of the configuration. `globalmatix` has one built in, which
     /// is a guess; `json` has none.
     pub mapping: Option<PathBuf>,
+    /// Its outputs, in place of all that are built in for its protocol.
+    pub outputs: Option<Vec<Output>>,
+    /// What it takes the function byte of a timed output for.
+    pub output_polarity: Option<Polarity>,
 }
 
 /// How the payloads of models are read that have no settings of their own.
@@ -76,9 +83,26 @@ pub enum CatalogueError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Outputs that cannot be meant.
+    #[error("model {model} {reason}")]
+    Outputs {
+        /// The model.
+        model: String,
+        /// Why.
+        reason: OutputError,
+    },
 }
 
 impl ModelSettings {
+    /// Its outputs: those of the settings, or what is built in for its protocol.
+    pub(crate) fn outputs(&self, model: &str, protocol: Protocol) -> Result<OutputProfile, CatalogueError> {
+        let built_in = OutputProfile::of(protocol);
+        let outputs = self.outputs.clone().unwrap_or(built_in.outputs);
+        let polarity = self.output_polarity.unwrap_or(built_in.polarity);
+        OutputProfile::new(protocol, outputs, polarity)
+            .map_err(|reason| CatalogueError::Outputs { model: model.to_owned(), reason })
+    }
+
     /// How payloads of `protocol` are read for this model.
     pub(crate) fn codec(
         &self,
@@ -93,6 +117,7 @@ impl ModelSettings {
             ("ngp", protocol == Protocol::Ngp, self.ngp.is_some()),
             ("dt7", protocol == Protocol::Dt7, self.dt7.is_some()),
             ("mapping", is_mapped, self.mapping.is_some()),
+            ("output_polarity", protocol == Protocol::Iotm, self.output_polarity.is_some()),
         ];
         if let Some((key, ..)) = given.into_iter().find(|(_, fits, is_given)| *is_given && !fits) {
             return Err(CatalogueError::Foreign { model: model.to_owned(), protocol, key });

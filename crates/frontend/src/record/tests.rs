@@ -41,6 +41,7 @@ fn reference(origin: &Origin, session: &SessionFacts, source: &Source<'_>, publi
         user_properties: publish.user_properties().map(user_property).collect(),
         will: publish.will,
         region: origin.region.clone(),
+        host: origin.host.clone(),
         model: source.model.unwrap_or_default().to_owned(),
     }
 }
@@ -96,7 +97,7 @@ proptest! {
         (frontend_id, region, device) in (".{0,20}", ".{0,5}", ".{0,15}"),
         model in prop::option::of("[a-z]{0,12}"),
     ) {
-        let origin = Origin { frontend_id, region };
+        let origin = Origin { frontend_id, region, host: "mqtt.example.com".to_owned() };
         let head = Head::default();
         let source = Source {
             key: &device,

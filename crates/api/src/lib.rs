@@ -1,0 +1,1 @@
+//! HTTP/JSON for people and programs: models, devices, held devices, state.

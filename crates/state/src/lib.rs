@@ -1,0 +1,1 @@
+//! What devices do now: where they are connected, and what they last reported.
