@@ -20,7 +20,7 @@ mod wait;
 
 pub use consumer::{
     Assigned, Consumer, ConsumerOptions, Done, Health, Monitor, Outputs, PartitionLag, RunError, Settled,
-    Start, Transform, TransformError, Transformer, TransformerOptions,
+    Start, TopicPartition, Transform, TransformError, Transformer, TransformerOptions,
 };
 pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};
