@@ -1,18 +1,16 @@
 //! `fleetwire model`: what models there are.
 
-use std::collections::BTreeMap;
 use std::io::{Write as _, stdout};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
-use comfy_table::{Table, presets};
-use fleetwire_registry::{Catalogue, CodecSettings, ModelSettings};
+use fleetwire_registry::{Catalogue, CodecSettings};
 use fleetwire_service::exit::Exit;
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::client::{ApiFlags, Model, Models, encoded};
-use crate::config;
+use crate::config::{self, OwnConfig};
+use crate::table::{Pages, dash, facts};
 
 /// A model says under which account a device connects, by which protocol its payloads are read, and which outputs it
 /// has. This talks to the HTTP API as `fleetwire device` does.
@@ -56,13 +54,6 @@ pub(crate) fn model(args: &ModelArgs) -> Result<Exit> {
     }
 }
 
-/// What a configuration says of models; what else is in it is for others.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct OwnModels {
-    models: BTreeMap<String, ModelSettings>,
-}
-
 /// The models that are known without asking anybody: those that are built in, and those of the configuration that is
 /// named, or of the `fleetwire run` that the flags choose.
 pub(crate) fn local(flags: &ApiFlags) -> Result<Catalogue> {
@@ -71,7 +62,7 @@ pub(crate) fn local(flags: &ApiFlags) -> Result<Catalogue> {
         flags.target.running().ok().filter(|_| is_run)?.config
     };
     let file = flags.config.clone().or_else(of_run);
-    let OwnModels { models } = config::load(file.as_deref())?;
+    let OwnConfig { models, .. } = config::load(file.as_deref())?;
     config::catalogue(&models, &CodecSettings::default(), file.as_deref())
 }
 
@@ -84,14 +75,15 @@ impl ListArgs {
                 models.iter().try_for_each(|model| writeln!(out, "{model}"))?;
                 return Ok(Exit::Done);
             }
-            let mut table = Table::new();
-            table.load_style(presets::NOTHING).set_header(["MODEL", "NAME", "ACCOUNT", "PROTOCOL", "OUTPUTS"]);
-            for model in models {
+            let mut table = Pages::new(["MODEL", "NAME", "ACCOUNT", "PROTOCOL", "OUTPUTS"]);
+            let row = |model| {
                 let model = read(model)?;
-                let outputs = if model.outputs.is_empty() { "-".into() } else { model.outputs.len().to_string() };
-                table.add_row([model.id.clone(), model.name.clone(), model.account.clone(), protocol(&model), outputs]);
-            }
-            writeln!(out, "{}", table.trim_fmt())?;
+                let outputs =
+                    if model.outputs.is_empty() { "-".into() } else { model.outputs.len().to_string() };
+                let protocol = protocol(&model);
+                Ok([model.id, model.name, model.account, protocol, outputs])
+            };
+            table.print(&mut out, &models.into_iter().map(row).collect::<Result<Vec<_>>>()?)?;
             Ok(Exit::Done)
         })
     }
@@ -107,17 +99,18 @@ impl ShowArgs {
                 return Ok(Exit::Done);
             }
             let model = read(answer)?;
-            let list = |texts: &[String]| if texts.is_empty() { "-".to_owned() } else { texts.join(", ") };
-            writeln!(out, "model          {}", model.id)?;
-            writeln!(out, "name           {}", model.name)?;
-            writeln!(out, "account        {}", model.account)?;
-            writeln!(out, "protocol       {}", protocol(&model))?;
-            writeln!(out, "publishes to   {}", list(&model.publish_topics))?;
-            writeln!(out, "subscribes to  {}", list(&model.subscribe_topics))?;
-            writeln!(out, "capabilities   {}", list(&model.capabilities))?;
-            for output in &model.outputs {
-                writeln!(out, "output         {}", fields(output))?;
-            }
+            let list = |texts: &[String]| dash(&texts.join(", "));
+            let mut lines = vec![
+                ("model", model.id.clone()),
+                ("name", model.name.clone()),
+                ("account", model.account.clone()),
+                ("protocol", protocol(&model)),
+                ("publishes to", list(&model.publish_topics)),
+                ("subscribes to", list(&model.subscribe_topics)),
+                ("capabilities", list(&model.capabilities)),
+            ];
+            lines.extend(model.outputs.iter().map(|output| ("output", fields(output))));
+            facts(&mut out, &lines)?;
             Ok(Exit::Done)
         })
     }

@@ -2,27 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use fleetwire_api::{ApiSettings, Public, Tokens};
 use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::auth::subscriber::{SubscriberSettings, Subscribers};
 use fleetwire_frontend::ingest::Origin;
 use fleetwire_frontend::{FrontendSettings, transports};
 use fleetwire_gaps::GapsSettings;
+use fleetwire_held::{HeldSettings, Knocks};
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
-use fleetwire_registry::account::{AccountSettings, WellKnown};
+use fleetwire_registry::account::{AccountSettings, WellKnown, with_built_in};
 use fleetwire_registry::follow::Registry;
-use fleetwire_registry::{Accounts, Catalogue, CodecSettings};
+use fleetwire_registry::{
+    Accounts, Catalogue, CodecSettings, Records, Registrar, RegistrarNeeds, RegistrarTask,
+};
 use fleetwire_service::admin::Admin;
 use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
 use fleetwire_service::{build, logs, metrics, open_files, secret};
+use fleetwire_state::{StateSettings, States};
 
-use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, Process, ServiceFlags, set};
+use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, Process, PublicFlags, ServiceFlags, set};
 use crate::{process, topic_check};
 
 /// Devices connect here; their publishes go to Kafka untouched and are acknowledged when Kafka has them.
@@ -33,6 +39,8 @@ use crate::{process, topic_check};
 pub(crate) struct FrontendArgs {
     #[command(flatten)]
     flags: ServiceFlags,
+    #[command(flatten)]
+    public: PublicFlags,
     /// Where devices connect [default: 0.0.0.0:1883]; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_MQTT")]
     mqtt: Option<SocketAddr>,
@@ -51,6 +59,8 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let mut config: FrontendConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     set(&mut config.frontend.listen, args.mqtt.as_ref());
+    args.public.apply(&mut config.public);
+    config.public.check()?;
     transports::check(&config.frontend)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let well_known =
@@ -60,7 +70,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
         config::catalogue(&config.models, &CodecSettings::default(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
     process::block_on(async {
-        let mut parts = Parts::new(&config.process, kafka, topics);
+        let mut parts = Parts::new(&config.process, kafka, topics).reached_at(&config.public.host);
         parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry(catalogue);
@@ -114,6 +124,26 @@ pub(crate) fn logins(
     })
 }
 
+/// What changes the registry, and what it knows.
+#[derive(Debug)]
+pub(crate) struct Registering {
+    pub(crate) registrar: Registrar,
+    records: Arc<Records>,
+    task: RegistrarTask,
+}
+
+/// What the API shows, and to whom.
+#[derive(Debug)]
+pub(crate) struct ApiParts<'a> {
+    pub(crate) catalogue: Catalogue,
+    /// Those of the settings.
+    pub(crate) accounts: &'a BTreeMap<String, AccountSettings>,
+    pub(crate) knocks: Arc<Knocks>,
+    pub(crate) states: Arc<States>,
+    pub(crate) public: Public,
+    pub(crate) tokens: Tokens,
+}
+
 /// Puts services together in one process, in the order in which they stop.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -138,6 +168,12 @@ impl Parts {
             origin: Origin { frontend_id, region: process.region.clone(), host: String::new() },
             grace: process.grace,
         }
+    }
+
+    /// The same, for a deployment that devices reach under this host name.
+    pub(crate) fn reached_at(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.origin.host);
+        self
     }
 
     /// The registry's view, to be followed once its task is added by [`Self::finish`].
@@ -193,6 +229,88 @@ impl Parts {
             grace: self.grace,
         };
         fleetwire_gaps::start(settings, needs, &mut self.stages)
+    }
+
+    /// What changes the registry for the accounts of `settings` and the built-in ones, to be run once it is given to
+    /// [`Self::add_registrar`].
+    pub(crate) fn registering(&self, settings: &BTreeMap<String, AccountSettings>) -> Registering {
+        let (registrar, records, task) = Registrar::new(RegistrarNeeds {
+            client: self.kafka.clone(),
+            topics: self.topics.clone(),
+            accounts: Some(with_built_in(settings).into_keys().collect()),
+            condition: self.health.condition("registrar"),
+        });
+        Registering { registrar, records, task }
+    }
+
+    /// Adds the keeper of what devices sent that nobody activated; its settings are checked.
+    pub(crate) fn add_held(
+        &mut self,
+        settings: &HeldSettings,
+        registry: &Registry,
+        registrar: Registrar,
+    ) -> Result<Arc<Knocks>> {
+        let needs = fleetwire_held::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            devices: registry.devices(),
+            caught_up: registry.caught_up(),
+            registrar,
+            health: self.health.clone(),
+            replica: self.origin.frontend_id.clone(),
+            grace: self.grace,
+        };
+        fleetwire_held::start(settings, needs, &mut self.stages)
+    }
+
+    /// Adds what keeps where devices are and what they last reported; its settings are checked.
+    pub(crate) fn add_state(&mut self, settings: &StateSettings) -> Result<Arc<States>> {
+        fleetwire_state::start(settings, self.state_needs(), &mut self.stages)
+    }
+
+    /// Adds a look at who knocks and where devices are, for a process that does nothing about it.
+    pub(crate) fn add_views(&mut self) -> Result<(Arc<Knocks>, Arc<States>)> {
+        let knocks = fleetwire_held::follow(&HeldSettings::default(), self.view_of_held(), &mut self.stages)?;
+        let states =
+            fleetwire_state::follow(&StateSettings::default(), &self.state_needs(), &mut self.stages);
+        Ok((knocks, states))
+    }
+
+    fn state_needs(&self) -> fleetwire_state::Dependencies {
+        fleetwire_state::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            health: self.health.clone(),
+            grace: self.grace,
+        }
+    }
+
+    /// Adds the HTTP API; returns where it is served.
+    pub(crate) fn add_api(
+        &mut self,
+        settings: &ApiSettings,
+        parts: ApiParts<'_>,
+        registering: &Registering,
+    ) -> Result<SocketAddr> {
+        let needs = fleetwire_api::Dependencies {
+            registrar: registering.registrar.clone(),
+            records: Arc::clone(&registering.records),
+            catalogue: parts.catalogue,
+            accounts: with_built_in(parts.accounts),
+            knocks: parts.knocks,
+            states: parts.states,
+            public: parts.public,
+            tokens: parts.tokens,
+            health: self.health.clone(),
+        };
+        Ok(fleetwire_api::start(settings, needs, &mut self.stages)?.address)
+    }
+
+    /// Adds what changes the registry, after everything that asks it to.
+    pub(crate) fn add_registrar(&mut self, registering: Registering) {
+        let stop = self.stages.open("registrar");
+        let task = registering.task;
+        self.stages.spawn("registrar", async move { Ok(task.run(stop).await?) });
     }
 
     /// Adds what stops last.

@@ -44,7 +44,9 @@ impl ApiFlags {
             return in_process::with(self, work);
         }
         let run = self.target.running().map_err(|err| anyhow!("{err:#}, or an API with --api URL"))?;
-        let api = run.api.ok_or_else(|| anyhow!("the `fleetwire run` of this machine is of an older version: start it anew"))?;
+        let api = run.api.ok_or_else(|| {
+            anyhow!("the `fleetwire run` of this machine is of an older version: start it anew")
+        })?;
         let url = format!("http://{}", reachable(api.address));
         work(&Api::new(&url, api.token.secret(), TokenSource::RunFile)?)
     }

@@ -17,7 +17,9 @@ use ureq::{Agent, Body};
 
 pub(crate) use find::ApiFlags;
 pub(crate) use problem::{NotFound, Problem};
-pub(crate) use types::{Counts, Device, Devices, Held, HeldDevice, LineError, Model, Models, Position, Progress, Setup, State};
+pub(crate) use types::{
+    Counts, Device, Devices, Held, HeldDevice, ImportLine, LineError, Model, Models, Position, Setup, State,
+};
 
 use crate::process::Usage;
 
@@ -85,7 +87,10 @@ impl Api {
         let base = url.trim_end_matches('/').to_owned();
         let wrong = || Usage(format!("--api wants a URL such as http://127.0.0.1:8080, not `{url}`"));
         let uri: Uri = base.parse().map_err(|_| wrong())?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() || uri.query().is_some() {
+        if !matches!(uri.scheme_str(), Some("http" | "https"))
+            || uri.host().is_none()
+            || uri.query().is_some()
+        {
             return Err(wrong().into());
         }
         let agent = Agent::config_builder()
@@ -143,7 +148,8 @@ impl Api {
                 std::thread::sleep(wait);
                 continue;
             }
-            let text = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string().unwrap_or_default();
+            let text =
+                response.body_mut().with_config().limit(MAX_ANSWER).read_to_string().unwrap_or_default();
             return Err(Problem::read(status, &text).explain(&self.base, self.source));
         }
     }
@@ -164,7 +170,7 @@ impl Api {
             let hint = match self.source {
                 TokenSource::Environment => "is `fleetwire api` running there?",
                 TokenSource::RunFile => "is `fleetwire run` stuck, or just stopping?",
-                TokenSource::Process => "see the messages above",
+                TokenSource::Process => "it runs in this process",
             };
             anyhow!("the API at {} does not answer: {err}; {hint}", self.base)
         })
@@ -200,7 +206,10 @@ mod tests {
     fn an_api_is_a_url_with_a_host() {
         let api = |url: &str| Api::new(url, "x".into(), TokenSource::Environment);
         assert_eq!(api("http://127.0.0.1:8080/").unwrap().base, "http://127.0.0.1:8080");
-        assert_eq!(api("https://tracks.example.com/fleetwire").unwrap().base, "https://tracks.example.com/fleetwire");
+        assert_eq!(
+            api("https://tracks.example.com/fleetwire").unwrap().base,
+            "https://tracks.example.com/fleetwire"
+        );
         for url in ["127.0.0.1:8080", "localhost", "ftp://x", "http://x?y=1", ""] {
             let message = api(url).unwrap_err().to_string();
             assert!(message.contains("http://127.0.0.1:8080"), "{url}: {message}");

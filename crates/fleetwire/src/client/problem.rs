@@ -60,7 +60,11 @@ impl Problem {
 
     fn said(&self) -> String {
         let said = if self.detail.is_empty() { &self.title } else { &self.detail };
-        if said.is_empty() { format!("the answer is {}", self.status) } else { said.trim_end_matches('.').to_owned() }
+        if said.is_empty() {
+            format!("the answer is {}", self.status)
+        } else {
+            said.trim_end_matches('.').to_owned()
+        }
     }
 }
 
@@ -75,13 +79,17 @@ mod tests {
     #[test]
     fn a_refused_token_names_the_variables() {
         let text = explained(401, "{\"title\":\"unauthorized\"}", TokenSource::Environment);
-        assert!(text.contains("FLEETWIRE_API_TOKEN ") && text.contains("FLEETWIRE_API_TOKEN_<NAME>"), "{text}");
+        assert!(
+            text.contains("FLEETWIRE_API_TOKEN ") && text.contains("FLEETWIRE_API_TOKEN_<NAME>"),
+            "{text}"
+        );
         assert!(explained(401, "", TokenSource::RunFile).contains("another process"));
     }
 
     #[test]
     fn the_detail_is_what_people_read_and_failures_name_the_request() {
-        let body = "{\"title\":\"Not found\",\"detail\":\"device 1 is not registered.\",\"request_id\":\"r7\"}";
+        let body =
+            "{\"title\":\"Not found\",\"detail\":\"device 1 is not registered.\",\"request_id\":\"r7\"}";
         assert_eq!(explained(404, body, TokenSource::Environment), "device 1 is not registered");
         assert!(explained(503, body, TokenSource::Environment).contains("request r7"));
         assert!(explained(502, "<html>", TokenSource::Environment).contains("502"));

@@ -134,18 +134,16 @@ pub(crate) struct Setup {
     pub(crate) steps: Vec<String>,
 }
 
-/// A line of an import's answer.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Progress {
-    /// How far it is.
-    Progress(serde_json::Value),
+/// A line of an import's answer; one that only tells how far it is has none of these.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ImportLine {
     /// A line that was not taken.
-    Error(LineError),
+    pub(crate) error: Option<LineError>,
     /// It is over.
-    Done(Counts),
+    pub(crate) done: Option<Counts>,
     /// It broke off.
-    Problem(super::Problem),
+    pub(crate) problem: Option<super::Problem>,
 }
 
 /// Why a line was not taken.

@@ -7,11 +7,11 @@ use anyhow::Result;
 use clap::Args;
 use fleetwire_codec::Protocol;
 use fleetwire_model::DeviceId;
-use fleetwire_registry::{Catalogue, Model};
+use fleetwire_registry::{Catalogue, CheckDigit, Model};
 use fleetwire_service::exit::Exit;
 use serde_json::{Map, Value};
 
-use super::check::{self, CheckDigit};
+use super::check;
 use super::password::PasswordArgs;
 use crate::client::{self, Api, ApiFlags, Ask, Device};
 use crate::model;
@@ -64,8 +64,8 @@ impl AddArgs {
             let what = format!("no model is called `{}`; `fleetwire model list` lists them{own}", self.model);
             return Err(Usage(what).into());
         }
-        let digit = if self.accept_check_digit { CheckDigit::MayBeWrong } else { CheckDigit::Must };
-        let id = check::id(&self.id, known.map(Model::protocol), digit)?;
+        let digit = if self.accept_check_digit { CheckDigit::Ignored } else { CheckDigit::Required };
+        let id = check::id(&self.id, known, digit)?;
         let body = self.body()?;
         flags.with(|api| self.ask(api, &id, &body, known))
     }
@@ -104,7 +104,11 @@ impl AddArgs {
         };
         writeln!(out, "device {id} is activated as {model}")?;
         if protocol == Protocol::GlobalMatix.name() {
-            writeln!(out, "it comes in through the vendor's cloud, which connects as user {}", device.account)?;
+            writeln!(
+                out,
+                "it comes in through the vendor's cloud, which connects as user {}",
+                device.account
+            )?;
         } else {
             writeln!(out, "it connects with client id {id} and user {}", device.account)?;
         }

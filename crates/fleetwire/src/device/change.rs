@@ -85,10 +85,15 @@ impl RemoveArgs {
     fn confirmed(&self) -> Result<bool> {
         let id = &self.which.id;
         if !stdin().is_terminal() {
-            return Err(Usage(format!("nobody is here to ask whether to remove device {id}: add --yes")).into());
+            return Err(
+                Usage(format!("nobody is here to ask whether to remove device {id}: add --yes")).into()
+            );
         }
         let mut err = stderr();
-        write!(err, "Remove device {id} from the registry? Its name, labels and password go with it. [y/N] ")?;
+        write!(
+            err,
+            "Remove device {id} from the registry? Its name, labels and password go with it. [y/N] "
+        )?;
         err.flush()?;
         let mut answer = String::new();
         stdin().read_line(&mut answer)?;

@@ -8,8 +8,8 @@ use fleetwire_service::exit::Exit;
 use indicatif::HumanBytes;
 use serde_json::Value;
 
-use super::table::{Pages, counted, dash, time};
 use crate::client::{ApiFlags, Held, HeldDevice, encoded};
+use crate::table::{Pages, counted, dash, time};
 
 /// Devices that are asked for at once.
 const PAGE: u32 = 500;
@@ -26,7 +26,8 @@ impl HeldArgs {
     pub(super) fn run(&self, flags: &ApiFlags) -> Result<Exit> {
         flags.with(|api| {
             let mut out = stdout().lock();
-            let header = ["DEVICE", "ACCOUNT", "FROM", "FIRST SEEN (UTC)", "LAST SEEN (UTC)", "MESSAGES", "SIZE", ""];
+            let header =
+                ["DEVICE", "ACCOUNT", "FROM", "FIRST SEEN (UTC)", "LAST SEEN (UTC)", "MESSAGES", "SIZE", ""];
             let mut table = Pages::new(header);
             let mut next = None::<String>;
             loop {

@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::batches::{Batch, Batches};
 use super::files::{Format, is_standard};
-use super::table::counted;
-use crate::client::{Api, ApiFlags, Ask, Counts, LineError, Progress};
+use crate::client::{Api, ApiFlags, Ask, Counts, ImportLine, LineError};
 use crate::process::Usage;
+use crate::table::counted;
 
 /// Errors that are shown; the file of --errors has the lines of all.
 const SHOWN: u64 = 100;
@@ -77,7 +77,8 @@ impl ImportArgs {
         };
         let mut batches = Batches::new(format, file).with_context(open)?;
         let failed = Failed { path: self.errors.as_deref(), header: batches.header().to_vec(), file: None };
-        let mut report = Report { counts: Counts::default(), told: 0, json: self.json, failed, bar: bar(size) };
+        let mut report =
+            Report { counts: Counts::default(), told: 0, json: self.json, failed, bar: bar(size) };
         flags.with(|api| {
             let path = format!("/v1/devices/import?format={}&existing={}", format.name(), self.existing.name());
             let ask = Ask::new("POST", &path);
@@ -157,20 +158,21 @@ impl Report<'_> {
         }
         for line in BufReader::new(api.stream(ask)?).lines() {
             let line = line.context("the API's answer broke off")?;
-            match serde_json::from_str(&line).context("the API's answer is not understood")? {
-                Progress::Progress(_) => {}
-                Progress::Error(mut error) => {
-                    if let Some(line) = batch.line(error.line) {
-                        error.line = line.number;
-                        self.failed.keep(batch.text(line))?;
-                    }
-                    self.error(&error)?;
+            let line: ImportLine =
+                serde_json::from_str(&line).context("the API's answer is not understood")?;
+            if let Some(mut error) = line.error {
+                if let Some(line) = batch.line(error.line) {
+                    error.line = line.number;
+                    self.failed.keep(batch.text(line))?;
                 }
-                Progress::Done(counts) => {
-                    self.counts.add(counts);
-                    return Ok(());
-                }
-                Progress::Problem(problem) => bail!("{} {}", problem.title, problem.detail),
+                self.error(&error)?;
+            }
+            if let Some(problem) = line.problem {
+                bail!("{}: {}", problem.title, problem.detail);
+            }
+            if let Some(counts) = line.done {
+                self.counts.add(counts);
+                return Ok(());
             }
         }
         bail!("the API's answer ended early")
@@ -211,7 +213,10 @@ impl Report<'_> {
             writeln!(out, "{}", json!({ "done": self.counts }))?;
         } else {
             let lines = counted(lines, "line");
-            writeln!(out, "{lines}: {created} created, {updated} updated, {unchanged} unchanged, {failed} failed")?;
+            writeln!(
+                out,
+                "{lines}: {created} created, {updated} updated, {unchanged} unchanged, {failed} failed"
+            )?;
             if let (Some(path), Some(_)) = (self.failed.path, &self.failed.file) {
                 writeln!(out, "the lines that failed are in {}", path.display())?;
             }

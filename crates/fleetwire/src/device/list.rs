@@ -8,8 +8,8 @@ use fleetwire_service::exit::Exit;
 use serde_json::Value;
 
 use super::add::label;
-use super::table::{Pages, counted, dash, time};
 use crate::client::{Api, ApiFlags, Device, Devices, encoded};
+use crate::table::{Pages, counted, dash, time};
 
 /// Devices that are asked for at once.
 const PAGE: u32 = 500;
@@ -69,7 +69,8 @@ impl Filter {
             ("q", &self.search),
         ];
         let given = given.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
-        given.fold(format!("?limit={PAGE}"), |query, (key, value)| format!("{query}&{key}={}", encoded(value)))
+        given
+            .fold(format!("?limit={PAGE}"), |query, (key, value)| format!("{query}&{key}={}", encoded(value)))
     }
 }
 
@@ -114,7 +115,15 @@ impl ListArgs {
 fn row(device: Value) -> Result<[String; 7]> {
     let device: Device = serde_json::from_value(device)?;
     let changed = time(&device.updated);
-    Ok([device.id, device.status, device.model, dash(&device.name), dash(&device.group), changed, device.updated_by])
+    Ok([
+        device.id,
+        device.status,
+        device.model,
+        dash(&device.name),
+        dash(&device.group),
+        changed,
+        device.updated_by,
+    ])
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod password;
 mod setup;
 mod show;
 mod state;
-mod table;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};

@@ -8,8 +8,8 @@ use fleetwire_model::DeviceId;
 use fleetwire_service::exit::Exit;
 
 use super::check;
-use super::table::{dash, facts};
 use crate::client::{ApiFlags, Setup};
+use crate::table::{dash, facts};
 
 #[derive(Debug, Args)]
 pub(super) struct SetupArgs {
@@ -30,7 +30,8 @@ impl SetupArgs {
             if self.json {
                 writeln!(out, "{answer}")?;
             } else {
-                let setup: Setup = serde_json::from_value(answer).context("the API's answer is not understood")?;
+                let setup: Setup =
+                    serde_json::from_value(answer).context("the API's answer is not understood")?;
                 print(&mut out, &self.id, &setup)?;
             }
             Ok(Exit::Done)
@@ -39,8 +40,12 @@ impl SetupArgs {
 }
 
 fn print(out: &mut impl Write, id: &DeviceId, setup: &Setup) -> io::Result<()> {
-    let mut lines = vec![("device", id.to_string()), ("model", setup.model.clone()), ("region", dash(&setup.region))];
-    lines.push(("host", if setup.host.is_empty() { "- (set host in [public])".into() } else { setup.host.clone() }));
+    let mut lines =
+        vec![("device", id.to_string()), ("model", setup.model.clone()), ("region", dash(&setup.region))];
+    lines.push((
+        "host",
+        if setup.host.is_empty() { "- (set host in [public])".into() } else { setup.host.clone() },
+    ));
     lines.push(("port", setup.port.to_string()));
     if let Some(port) = setup.tls_port {
         lines.push(("port with TLS", port.to_string()));

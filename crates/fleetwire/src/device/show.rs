@@ -8,8 +8,8 @@ use fleetwire_model::DeviceId;
 use fleetwire_service::exit::Exit;
 
 use super::check;
-use super::table::{dash, facts, time};
 use crate::client::{ApiFlags, Device};
+use crate::table::{dash, facts, time};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -24,12 +24,15 @@ pub(super) struct ShowArgs {
 impl ShowArgs {
     pub(super) fn run(&self, flags: &ApiFlags) -> Result<Exit> {
         flags.with(|api| {
-            let answer = api.get(&format!("/v1/devices/{}", self.id)).map_err(|err| check::with_hint(err, &self.id))?;
+            let answer = api
+                .get(&format!("/v1/devices/{}", self.id))
+                .map_err(|err| check::with_hint(err, &self.id))?;
             let mut out = stdout().lock();
             if self.json {
                 writeln!(out, "{answer}")?;
             } else {
-                let device: Device = serde_json::from_value(answer).context("the API's answer is not understood")?;
+                let device: Device =
+                    serde_json::from_value(answer).context("the API's answer is not understood")?;
                 facts(&mut out, &lines(&device))?;
             }
             Ok(Exit::Done)

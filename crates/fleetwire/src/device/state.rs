@@ -8,8 +8,8 @@ use fleetwire_model::DeviceId;
 use fleetwire_service::exit::Exit;
 
 use super::check;
-use super::table::{counted, dash, facts, time};
 use crate::client::{ApiFlags, Position, State};
+use crate::table::{counted, dash, facts, time};
 
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
@@ -30,7 +30,8 @@ impl StateArgs {
             if self.json {
                 writeln!(out, "{answer}")?;
             } else {
-                let state: State = serde_json::from_value(answer).context("the API's answer is not understood")?;
+                let state: State =
+                    serde_json::from_value(answer).context("the API's answer is not understood")?;
                 facts(&mut out, &lines(&self.id, &state))?;
             }
             Ok(Exit::Done)
@@ -44,7 +45,8 @@ fn lines(id: &DeviceId, state: &State) -> Vec<(&'static str, String)> {
         _ if state.registered => "yes".to_owned(),
         _ => "no".to_owned(),
     };
-    let mut lines = vec![("device", id.to_string()), ("registered", registered), ("connected", connected(state))];
+    let mut lines =
+        vec![("device", id.to_string()), ("registered", registered), ("connected", connected(state))];
     if state.connected {
         lines.push(("takes commands", yes_no(state.accepts_commands.unwrap_or_default())));
     }
@@ -52,12 +54,16 @@ fn lines(id: &DeviceId, state: &State) -> Vec<(&'static str, String)> {
         let messages = counted(held.messages, "message");
         lines.push(("held", format!("{messages} since {} UTC", time(&held.first_seen))));
     }
-    lines.push(("last seen", state.last_seen.as_ref().map_or_else(|| "-".into(), |at| format!("{} UTC", time(at)))));
+    lines.push((
+        "last seen",
+        state.last_seen.as_ref().map_or_else(|| "-".into(), |at| format!("{} UTC", time(at))),
+    ));
     lines.push(("position", state.position.as_ref().map_or_else(|| "-".into(), position)));
     if let Some(on) = state.ignition {
         lines.push(("ignition", on_off(on).to_owned()));
     }
-    let outputs: Vec<_> = state.outputs.iter().map(|output| format!("{} {}", output.number, on_off(output.on))).collect();
+    let outputs: Vec<_> =
+        state.outputs.iter().map(|output| format!("{} {}", output.number, on_off(output.on))).collect();
     if !outputs.is_empty() {
         lines.push(("outputs", outputs.join(", ")));
     }
@@ -74,7 +80,8 @@ fn connected(state: &State) -> String {
 }
 
 fn position(position: &Position) -> String {
-    let mut text = format!("{:.6}, {:.6} at {} UTC", position.latitude, position.longitude, time(&position.time));
+    let mut text =
+        format!("{:.6}, {:.6} at {} UTC", position.latitude, position.longitude, time(&position.time));
     let more = [
         position.altitude_m.map(|value| format!("{value:.0} m")),
         position.speed_kmh.map(|value| format!("{value:.0} km/h")),

@@ -2,8 +2,6 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{ColumnConstraint, Table, Width, presets};
-
 use crate::when;
 
 /// A table that is printed page by page, so that any number of rows needs the memory of one page. The columns of a page
@@ -11,13 +9,14 @@ use crate::when;
 #[derive(Debug)]
 pub(crate) struct Pages<const N: usize> {
     header: [&'static str; N],
-    widths: Vec<u16>,
+    widths: [usize; N],
+    begun: bool,
     rows: u64,
 }
 
 impl<const N: usize> Pages<N> {
-    pub(crate) const fn new(header: [&'static str; N]) -> Self {
-        Self { header, widths: Vec::new(), rows: 0 }
+    pub(crate) fn new(header: [&'static str; N]) -> Self {
+        Self { header, widths: header.map(str::len), begun: false, rows: 0 }
     }
 
     /// Rows so far.
@@ -27,24 +26,27 @@ impl<const N: usize> Pages<N> {
 
     /// Prints the next rows, and the header before the first.
     pub(crate) fn print(&mut self, out: &mut impl Write, rows: &[[String; N]]) -> io::Result<()> {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        // The header is a row like the others, so that a later page can be without.
-        if self.rows == 0 {
-            table.add_row(self.header);
+        for row in rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
         }
-        table.add_rows(rows.iter().cloned());
-        for (column, &width) in table.column_iter_mut().zip(&self.widths) {
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+        if !std::mem::replace(&mut self.begun, true) {
+            line(out, &self.header, &self.widths)?;
         }
-        let new = table.column_iter().map(comfy_table::Column::max_width);
-        self.widths = new.enumerate().map(|(n, width)| width.max(self.widths.get(n).copied().unwrap_or(0))).collect();
         self.rows += rows.len() as u64;
-        if rows.is_empty() && self.rows > 0 {
-            return Ok(());
-        }
-        writeln!(out, "{}", table.trim_fmt())
+        rows.iter().try_for_each(|row| line(out, row, &self.widths))
     }
+}
+
+/// One row, without spaces at its end.
+fn line<T: AsRef<str>>(out: &mut impl Write, cells: &[T], widths: &[usize]) -> io::Result<()> {
+    let mut text = String::new();
+    for (cell, &width) in cells.iter().zip(widths) {
+        let cell = cell.as_ref();
+        text.push_str(&format!("{cell:<width$}  "));
+    }
+    writeln!(out, "{}", text.trim_end())
 }
 
 /// Facts, one a line, with their names in a column of their own.
