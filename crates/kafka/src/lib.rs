@@ -17,6 +17,7 @@ mod reader;
 mod settings;
 mod topics;
 mod wait;
+mod watermarks;
 
 pub use consumer::{
     Assigned, Consumer, ConsumerOptions, Done, Health, Monitor, Outputs, PartitionLag, RunError, Settled,
@@ -31,3 +32,4 @@ pub use range::{Range, RangeEvent, RangeProgress, RangeReader, Stretch};
 pub use reader::{Event, MissingTopic, Reader, ReaderError, ReaderOptions};
 pub use settings::{ClientSettings, Compression, ProducerSettings, SettingsError};
 pub use topics::{Mismatch, Outcome, Severity, TopicAdmin, TopicReport, TopicSettings, TopicsError};
+pub use watermarks::Watermarks;
