@@ -56,7 +56,12 @@ impl Transform for Tally {
         self.order.clone()
     }
 
-    fn send_due(&mut self, _partition: &TopicPartition, outputs: &Outputs<'_>) -> Result<(), SendError> {
+    fn send_due(
+        &mut self,
+        _partition: &TopicPartition,
+        _position: i64,
+        outputs: &Outputs<'_>,
+    ) -> Result<(), SendError> {
         self.say("due", outputs)?;
         if std::mem::take(&mut self.stumble) { Err(SendError::Full) } else { Ok(()) }
     }

@@ -51,8 +51,14 @@ pub trait Transform {
     }
 
     /// Sends what was due, as part of the transaction; not called if the partition went meanwhile. A transaction may
-    /// have been undone since [`Self::due`]. Errors are as those of [`Self::record`].
-    fn send_due(&mut self, _partition: &TopicPartition, _outputs: &Outputs<'_>) -> Result<(), SendError> {
+    /// have been undone since [`Self::due`]. `position` is the offset of the partition's next record. Errors are as
+    /// those of [`Self::record`].
+    fn send_due(
+        &mut self,
+        _partition: &TopicPartition,
+        _position: i64,
+        _outputs: &Outputs<'_>,
+    ) -> Result<(), SendError> {
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl Cycle<'_> {
             }
             transaction.join(place, position)?;
             let outputs = transaction.outputs(self.stop)?;
-            let sent = transform.send_due(place, &outputs);
+            let sent = transform.send_due(place, position, &outputs);
             transaction.sent(sent, transform)
         })
     }
