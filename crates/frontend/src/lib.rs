@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod logins;
 pub mod metrics;
 mod mirror;
+mod presence;
 pub mod record;
 pub mod revoked;
 pub mod service;
@@ -20,4 +21,5 @@ pub mod session_settings;
 pub mod transports;
 
 pub use config::FrontendSettings;
+pub use presence::PresenceSettings;
 pub use service::{Dependencies, Frontend, start};

@@ -187,6 +187,9 @@ where
         if !mailbox.is_ending() && !core.parts.authenticator.still_admits(session.facts()) {
             mailbox.close(Closing::Now(End::Administrative));
         }
+        for subscribed in session.subscriptions() {
+            core.parts.observer.on(Event::StillSubscribed(session.facts(), &subscribed.filter));
+        }
         Self {
             stream,
             visit,
