@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use clap::Args;
 use fleetwire_api::{ApiSettings, Tokens, token_variable};
+use fleetwire_held::Isolation;
 use fleetwire_registry::{CodecSettings, account};
 use fleetwire_service::admin::Admin;
 use fleetwire_service::exit::Exit;
@@ -56,7 +57,7 @@ pub(crate) fn api(args: &ApiArgs) -> Result<Exit> {
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry(catalogue);
         let registering = parts.registering(&config.accounts);
-        let knocks = parts.add_held(&config.held, &registry, registering.registrar.clone())?;
+        let knocks = parts.add_held(&config.held, Isolation::Required, &registry, registering.registrar.clone())?;
         let states = parts.add_state(&config.state)?;
         let public = config.public.of(&config.process, None);
         let needs = ApiParts { catalogue, accounts: &config.accounts, knocks, states, public, tokens };

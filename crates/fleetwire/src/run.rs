@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_api::{Scope, Tokens};
 use fleetwire_frontend::transports;
+use fleetwire_held::Isolation;
 use fleetwire_kafka::{ClientSettings, EmbeddedLog, EmbeddedOptions, TopicAdmin, TopicReport, TopicSettings};
 use fleetwire_model::{Imei, Topics};
 use fleetwire_registry::Catalogue;
@@ -84,7 +85,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.add_decoder(&config.decoder, &registry)?;
         let registering = parts.registering(&config.accounts);
-        let knocks = parts.add_held(&config.held, &registry, registering.registrar.clone())?;
+        let knocks = parts.add_held(&config.held, log.isolation(), &registry, registering.registrar.clone())?;
         let states = parts.add_state(&config.state)?;
         if config.gaps.enabled {
             parts.add_gaps(&config.gaps)?;
@@ -222,6 +223,14 @@ impl Log {
             kafka.properties.entry(key).or_insert(value);
         }
         kafka.client()
+    }
+
+    /// The embedded log isolates no transaction, and needs none: this process is its only one.
+    const fn isolation(&self) -> Isolation {
+        match self {
+            Self::Embedded(_) => Isolation::NotNeeded,
+            Self::Kafka => Isolation::Required,
+        }
     }
 
     /// The embedded log stops last, so that everything before it can finish.

@@ -13,7 +13,7 @@ use fleetwire_frontend::auth::subscriber::{SubscriberSettings, Subscribers};
 use fleetwire_frontend::ingest::Origin;
 use fleetwire_frontend::{FrontendSettings, transports};
 use fleetwire_gaps::GapsSettings;
-use fleetwire_held::{HeldSettings, Knocks};
+use fleetwire_held::{HeldSettings, Isolation, Knocks};
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
 use fleetwire_registry::account::{AccountSettings, WellKnown, with_built_in};
@@ -247,6 +247,7 @@ impl Parts {
     pub(crate) fn add_held(
         &mut self,
         settings: &HeldSettings,
+        isolation: Isolation,
         registry: &Registry,
         registrar: Registrar,
     ) -> Result<Arc<Knocks>> {
@@ -258,6 +259,7 @@ impl Parts {
             registrar,
             health: self.health.clone(),
             replica: self.origin.frontend_id.clone(),
+            isolation,
             grace: self.grace,
         };
         fleetwire_held::start(settings, needs, &mut self.stages)
@@ -269,11 +271,12 @@ impl Parts {
     }
 
     /// Adds a look at who knocks and where devices are, for a process that does nothing about it.
-    pub(crate) fn add_views(&mut self) -> Result<(Arc<Knocks>, Arc<States>)> {
-        let knocks = fleetwire_held::follow(&HeldSettings::default(), self.view_of_held(), &mut self.stages)?;
+    pub(crate) fn add_views(&mut self) -> (Arc<Knocks>, Arc<States>) {
+        let kafka = (&self.kafka, &self.topics);
+        let knocks = fleetwire_held::follow(&HeldSettings::default(), kafka, &self.health, &mut self.stages);
         let states =
             fleetwire_state::follow(&StateSettings::default(), &self.state_needs(), &mut self.stages);
-        Ok((knocks, states))
+        (knocks, states)
     }
 
     fn state_needs(&self) -> fleetwire_state::Dependencies {

@@ -39,7 +39,7 @@ pub(super) fn with(flags: &ApiFlags, work: impl FnOnce(&Api) -> Result<Exit>) ->
         let process = Process { grace: GRACE, region: config.process.region, ..Process::default() };
         let mut parts = Parts::new(&process, target.client, target.topics);
         let registering = parts.registering(&config.accounts);
-        let (knocks, states) = parts.add_views()?;
+        let (knocks, states) = parts.add_views();
         let public = config.public.of(&process, None);
         let needs = ApiParts { catalogue, accounts: &config.accounts, knocks, states, public, tokens };
         let settings =
