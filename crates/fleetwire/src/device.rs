@@ -14,7 +14,6 @@ use fleetwire_model::pb::{Device, DeviceStatus};
 use fleetwire_model::{DeviceId, Imei};
 use fleetwire_registry::write::{Activation, Existing, OwnLogin, OwnPassword, Writer};
 use fleetwire_registry::{Catalogue, CodecSettings, Model, ModelSettings, PasswordHash, password, read};
-use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
 use serde::Deserialize;
 
@@ -135,7 +134,7 @@ impl AddArgs {
         let activation = Activation { device: device.clone(), model, name: name.clone(), login };
         let by = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
         let writer = Writer { client: &target.client, topics: &target.topics, by: &by, limit: PATIENCE };
-        writer.activate(&[activation], Existing::Update, clock::unix_ms())?;
+        writer.activate(&[activation], Existing::Update)?;
         let account = self.account.as_deref().filter(|account| !account.is_empty());
         println!("device {device} is activated as {}", model.name);
         let account = account.unwrap_or(model.account);

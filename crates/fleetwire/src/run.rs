@@ -13,7 +13,6 @@ use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::WellKnown;
 use fleetwire_registry::write::{Activation, Existing, OwnLogin, Writer};
 use fleetwire_service::admin::Admin;
-use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
 
 use crate::banner::{self, Running};
@@ -218,7 +217,7 @@ fn activate_samples(client: &ClientSettings, topics: &Topics) -> Result<()> {
         })
         .collect();
     Writer { client, topics, by: "fleetwire run", limit: PATIENCE }
-        .activate(&activations, Existing::Keep, clock::unix_ms())
+        .activate(&activations, Existing::Keep)
         .map(drop)
         .context("the sample devices could not be activated")
 }

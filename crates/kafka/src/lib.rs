@@ -8,6 +8,7 @@ mod client;
 mod consumer;
 mod embedded;
 mod error;
+mod fenced;
 mod message;
 mod metrics;
 mod partitioner;
@@ -15,6 +16,7 @@ mod producer;
 mod range;
 mod reader;
 mod settings;
+mod tail;
 mod topics;
 mod wait;
 
@@ -24,10 +26,12 @@ pub use consumer::{
 };
 pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};
+pub use fenced::{FencedError, FencedWriter};
 pub use message::Message;
 pub use partitioner::partition_of;
 pub use producer::{Delivered, Delivery, Producer, Record};
 pub use range::{Range, RangeEvent, RangeProgress, RangeReader, Stretch};
 pub use reader::{Event, MissingTopic, Reader, ReaderError, ReaderOptions};
 pub use settings::{ClientSettings, Compression, ProducerSettings, SettingsError};
+pub use tail::TailReader;
 pub use topics::{Mismatch, Outcome, Severity, TopicAdmin, TopicReport, TopicSettings, TopicsError};
