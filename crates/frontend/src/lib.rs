@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod logins;
 pub mod metrics;
 mod mirror;
+mod presence;
 pub mod record;
 pub mod service;
 mod session_metrics;
@@ -19,4 +20,5 @@ pub mod session_settings;
 pub mod transports;
 
 pub use config::FrontendSettings;
+pub use presence::PresenceSettings;
 pub use service::{Dependencies, Frontend, start};

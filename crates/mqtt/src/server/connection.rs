@@ -183,6 +183,9 @@ where
             mailbox.close(Closing::Drain);
         }
         core.parts.observer.on(Event::Connected(session.facts()));
+        for subscribed in session.subscriptions() {
+            core.parts.observer.on(Event::StillSubscribed(session.facts(), &subscribed.filter));
+        }
         Self {
             stream,
             visit,
