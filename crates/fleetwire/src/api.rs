@@ -57,7 +57,8 @@ pub(crate) fn api(args: &ApiArgs) -> Result<Exit> {
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry(catalogue);
         let registering = parts.registering(&config.accounts);
-        let knocks = parts.add_held(&config.held, Isolation::Required, &registry, registering.registrar.clone())?;
+        let knocks =
+            parts.add_held(&config.held, Isolation::Required, &registry, registering.registrar.clone())?;
         let states = parts.add_state(&config.state)?;
         let public = config.public.of(&config.process, None);
         let needs = ApiParts { catalogue, accounts: &config.accounts, knocks, states, public, tokens };

@@ -85,7 +85,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
         parts.add_decoder(&config.decoder, &registry)?;
         let registering = parts.registering(&config.accounts);
-        let knocks = parts.add_held(&config.held, log.isolation(), &registry, registering.registrar.clone())?;
+        let knocks =
+            parts.add_held(&config.held, log.isolation(), &registry, registering.registrar.clone())?;
         let states = parts.add_state(&config.state)?;
         if config.gaps.enabled {
             parts.add_gaps(&config.gaps)?;

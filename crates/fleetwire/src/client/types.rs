@@ -90,6 +90,7 @@ pub(crate) struct State {
     pub(crate) remote_address: Option<String>,
     pub(crate) since: Option<String>,
     pub(crate) accepts_commands: Option<bool>,
+    pub(crate) end_reason: Option<String>,
     pub(crate) last_seen: Option<String>,
     pub(crate) position: Option<Position>,
     pub(crate) ignition: Option<bool>,
@@ -141,9 +142,17 @@ pub(crate) struct ImportLine {
     /// A line that was not taken.
     pub(crate) error: Option<LineError>,
     /// It is over.
-    pub(crate) done: Option<Counts>,
-    /// It broke off.
-    pub(crate) problem: Option<super::Problem>,
+    pub(crate) done: Option<Done>,
+}
+
+/// The last line of an import's answer.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Done {
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    /// False if lines were left; the error before it says why.
+    pub(crate) complete: bool,
 }
 
 /// Why a line was not taken.

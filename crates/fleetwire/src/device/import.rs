@@ -156,26 +156,34 @@ impl Report<'_> {
         if batch.lines.is_empty() {
             return Ok(());
         }
+        // The last error is told only when it is clear that it is one of a line, and not why the rest was left.
+        let mut last = None;
         for line in BufReader::new(api.stream(ask)?).lines() {
             let line = line.context("the API's answer broke off")?;
             let line: ImportLine =
                 serde_json::from_str(&line).context("the API's answer is not understood")?;
-            if let Some(mut error) = line.error {
-                if let Some(line) = batch.line(error.line) {
-                    error.line = line.number;
-                    self.failed.keep(batch.text(line))?;
+            if let Some(error) = line.error {
+                self.line_failed(last.replace(error), batch)?;
+            }
+            if let Some(done) = line.done {
+                self.counts.add(done.counts);
+                if !done.complete {
+                    bail!("{}", last.map_or_else(|| "the API left it".to_owned(), |error| error.detail));
                 }
-                self.error(&error)?;
-            }
-            if let Some(problem) = line.problem {
-                bail!("{}: {}", problem.title, problem.detail);
-            }
-            if let Some(counts) = line.done {
-                self.counts.add(counts);
-                return Ok(());
+                return self.line_failed(last, batch);
             }
         }
         bail!("the API's answer ended early")
+    }
+
+    /// Tells the error of a line of a piece, and keeps the line.
+    fn line_failed(&mut self, error: Option<LineError>, batch: &Batch) -> Result<()> {
+        let Some(mut error) = error else { return Ok(()) };
+        if let Some(line) = batch.line(error.line) {
+            error.line = line.number;
+            self.failed.keep(batch.text(line))?;
+        }
+        self.error(&error)
     }
 
     fn error(&mut self, error: &LineError) -> Result<()> {

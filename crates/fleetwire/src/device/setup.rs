@@ -50,7 +50,10 @@ fn print(out: &mut impl Write, id: &DeviceId, setup: &Setup) -> io::Result<()> {
     if let Some(port) = setup.tls_port {
         lines.push(("port with TLS", port.to_string()));
     }
-    lines.push(("client id", setup.client_id.clone()));
+    lines.push((
+        "client id",
+        if setup.client_id.is_empty() { "any".to_owned() } else { setup.client_id.clone() },
+    ));
     lines.push(("user", setup.user.clone()));
     lines.push(("password", setup.password_hint.clone()));
     lines.push(("publishes to", dash(&setup.publish_topics.join(", "))));

@@ -73,7 +73,8 @@ fn lines(id: &DeviceId, state: &State) -> Vec<(&'static str, String)> {
 fn connected(state: &State) -> String {
     let since = state.since.as_ref().map(|at| format!(" since {} UTC", time(at))).unwrap_or_default();
     if !state.connected {
-        return "no".to_owned();
+        let reason = state.end_reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        return format!("no{since}{reason}");
     }
     let of = |value: &Option<String>| dash(value.as_deref().unwrap_or_default());
     format!("yes{since}, from {}, to frontend {}", of(&state.remote_address), of(&state.frontend))

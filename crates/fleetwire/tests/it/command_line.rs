@@ -100,7 +100,8 @@ fn production_refuses_the_password_that_everybody_knows() {
 #[test]
 fn tools_without_a_pipeline_say_how_to_get_one() {
     let dir = tempfile::tempdir().unwrap();
-    for tool in [vec!["watch", "positions"], vec!["simulate"], vec!["device", "list"], vec!["model", "list"]] {
+    for tool in [vec!["watch", "positions"], vec!["simulate"], vec!["device", "list"], vec!["model", "list"]]
+    {
         let output = fleetwire(&tool).arg("--data-dir").arg(dir.path()).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{errors}");

@@ -10,8 +10,8 @@ use fleetwire_apache_kafka::TestKafka;
 use serde_json::Value;
 
 use crate::support::{
-    ApiService, DEVICE, Frontend, PASSWORD, Publish, Run, TOKEN, activate, fleetwire, output, records, stdout,
-    topics, until, vector,
+    ApiService, DEVICE, Frontend, PASSWORD, Publish, Run, TOKEN, activate, fleetwire, output, records,
+    stdout, topics, until, vector,
 };
 
 /// How long a disabled device may stay connected. The promise is a second; the machine is shared.
@@ -92,12 +92,27 @@ fn a_person_lets_a_device_in_locks_it_out_and_removes_it() {
     let payload = vector();
     let code = || Publish::sample(&payload).to(frontend.mqtt).status.code().unwrap();
 
-    let added = cli.run(&["device", "add", DEVICE, "--name", "truck 7", "--group", "north", "--label", "vehicle=truck"]);
+    let added = cli.run(&[
+        "device",
+        "add",
+        DEVICE,
+        "--name",
+        "truck 7",
+        "--group",
+        "north",
+        "--label",
+        "vehicle=truck",
+    ]);
     assert!(added.contains("activated") && added.contains("bce_device"), "{added}");
     let shown = cli.json(&["device", "show", DEVICE]);
-    assert_eq!((&shown["status"], &shown["name"], &shown["revision"]), (&"active".into(), &"truck 7".into(), &1.into()));
+    assert_eq!(
+        (&shown["status"], &shown["name"], &shown["revision"]),
+        (&"active".into(), &"truck 7".into(), &1.into())
+    );
     assert_eq!(shown["labels"]["vehicle"], "truck");
-    for filter in [["--group", "north"], ["--label", "vehicle=truck"], ["--search", "truck"], ["--status", "active"]] {
+    for filter in
+        [["--group", "north"], ["--label", "vehicle=truck"], ["--search", "truck"], ["--status", "active"]]
+    {
         let listed = cli.run(&["device", "list", filter[0], filter[1]]);
         assert!(listed.starts_with("DEVICE") && listed.contains(DEVICE), "{filter:?}: {listed}");
     }
@@ -154,16 +169,26 @@ fn a_file_of_devices_is_imported_line_by_line_and_exported_again() {
     std::fs::write(path("fleet.csv"), &text).unwrap();
 
     let output = cli.output(&["device", "import", &path("fleet.csv"), "--errors", &path("failed.csv")]);
-    let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let (printed, errors) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(printed.contains("3002 lines: 3000 created, 0 updated, 0 unchanged, 2 failed"), "{printed}{errors}");
+    assert!(
+        printed.contains("3002 lines: 3000 created, 0 updated, 0 unchanged, 2 failed"),
+        "{printed}{errors}"
+    );
     assert!(errors.contains("line 1503") && errors.contains("should be 5"), "{errors}");
     assert!(errors.contains("line 1504") && errors.contains("no-such-model"), "{errors}");
     let failed = std::fs::read_to_string(path("failed.csv")).unwrap();
-    assert_eq!(failed, "id,model,name,labels\n867035046242896,xirgo-lx41,typo,\nboat-7,no-such-model,boat,\n");
+    assert_eq!(
+        failed,
+        "id,model,name,labels\n867035046242896,xirgo-lx41,typo,\nboat-7,no-such-model,boat,\n"
+    );
 
-    std::fs::write(path("mended.csv"), failed.replace("242896", "242895").replace("boat-7,no-such-model", "boat-7,ngp-generic"))
-        .unwrap();
+    std::fs::write(
+        path("mended.csv"),
+        failed.replace("242896", "242895").replace("boat-7,no-such-model", "boat-7,ngp-generic"),
+    )
+    .unwrap();
     let mended = cli.run(&["device", "import", &path("mended.csv"), "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&mended).unwrap()["done"]["created"], 2, "{mended}");
     assert_eq!(cli.run(&["device", "list", "--json"]).lines().count(), 3002, "a page is missing");
@@ -207,13 +232,17 @@ fn a_token_opens_what_its_scopes_say_and_errors_name_the_variable() {
     let away = Cli { url: "http://127.0.0.1:1", ..reader }.refused(&["device", "list"], 1);
     assert!(away.contains("fleetwire api"), "{away}");
     let typo = Cli { url: "http://127.0.0.1:1", ..reader };
-    assert!(typo.refused(&["device", "add", "867035046242896"], 2).contains("should be 5"), "it was asked first");
+    assert!(
+        typo.refused(&["device", "add", "867035046242896"], 2).contains("should be 5"),
+        "it was asked first"
+    );
     api.process.stop();
 }
 
 #[test]
 fn an_api_that_nobody_could_use_does_not_start() {
-    let output = output(&["api", "--kafka", "127.0.0.1:1", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
+    let output =
+        output(&["api", "--kafka", "127.0.0.1:1", "--admin", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
     let errors = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.contains("[api.tokens.ops]") && errors.contains("FLEETWIRE_API_TOKEN_OPS"), "{errors}");

@@ -344,8 +344,16 @@ impl Run {
 
     pub(crate) fn start_with(dir: &TempDir, change: impl FnOnce(&mut Command)) -> Self {
         let data_dir = dir.path().join("data");
-        let mut command =
-            fleetwire(&["run", "--mqtt", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--api", "127.0.0.1:0", "--data-dir"]);
+        let mut command = fleetwire(&[
+            "run",
+            "--mqtt",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--api",
+            "127.0.0.1:0",
+            "--data-dir",
+        ]);
         command.arg(&data_dir).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
         change(&mut command);
         let mut process = Process::start(command);
