@@ -103,8 +103,13 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let (fabric, dispatcher) = fabric::start()?;
     ingest.connect_listeners(fabric.clone(), server.sessions());
 
-    let elsewhere =
-        Elsewhere { client: kafka, topic: names.topic, run: names.run, presence, sessions: server.sessions() };
+    let elsewhere = Elsewhere {
+        client: kafka,
+        topic: names.topic,
+        run: names.run,
+        presence,
+        sessions: server.sessions(),
+    };
     let stop = stages.open("sessions");
     stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
     stages.spawn("MQTT listener", async move {
