@@ -13,6 +13,7 @@ pub mod logins;
 pub mod metrics;
 mod mirror;
 pub mod record;
+pub mod revoked;
 pub mod service;
 mod session_metrics;
 pub mod session_settings;

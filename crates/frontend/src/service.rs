@@ -29,6 +29,7 @@ use crate::directory::Directory;
 use crate::fabric::{self, Dispatcher, Downlink, Fabric, Outgoing};
 use crate::ingest::{self, KafkaIngest, Origin};
 use crate::metrics::{DoorMetrics, IngestMetrics, downlink_metrics};
+use crate::revoked::Revoker;
 use crate::session_metrics::MessageMetrics;
 use crate::transports;
 
@@ -80,7 +81,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     })?;
     let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
     let parts = Parts {
-        authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory, settings)),
+        authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory.clone(), settings)),
         ingest: Arc::clone(&ingest),
         observer: Arc::new(DoorMetrics::new()),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
@@ -93,6 +94,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
 
     let stop = stages.open("sessions");
     stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
+    stages.spawn("revoked sessions", Revoker::new(directory).run(server.sessions(), stop.clone()));
     stages.spawn("MQTT listener", async move {
         server.run(stop.clone()).await;
         ensure!(stop.is_cancelled(), "the listener ended early");
