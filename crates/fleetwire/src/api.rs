@@ -12,8 +12,9 @@ use fleetwire_service::exit::Exit;
 use fleetwire_service::secret;
 
 use crate::config::{self, ApiConfig, PublicFlags, ServiceFlags, set};
+use crate::parts::{ApiParts, Parts};
 use crate::process::{self, Usage};
-use crate::service::{ApiParts, Parts, start_process};
+use crate::service::start_process;
 
 /// Serves HTTP and JSON for people and programs: models, devices, who knocks, where devices are.
 ///

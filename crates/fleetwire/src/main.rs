@@ -12,6 +12,7 @@ mod gaps;
 mod json;
 mod mapping;
 mod model;
+mod parts;
 mod process;
 mod public;
 mod replay;

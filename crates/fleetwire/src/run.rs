@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_api::{Scope, Tokens};
-use fleetwire_frontend::transports;
+use fleetwire_frontend::{Frontend, transports};
 use fleetwire_held::Isolation;
 use fleetwire_kafka::{ClientSettings, EmbeddedLog, EmbeddedOptions, TopicAdmin, TopicReport, TopicSettings};
 use fleetwire_model::{Imei, Topics};
@@ -21,9 +21,10 @@ use fleetwire_service::secret;
 use crate::banner::{self, Running};
 use crate::config::{self, PublicFlags, RunConfig, ServiceFlags, set};
 use crate::gaps;
+use crate::parts::{ApiParts, Parts};
 use crate::process::{self, Usage};
 use crate::runfile::{self, DataDir, RunApi, RunFile, RunToken};
-use crate::service::{ApiParts, Parts, logins, start_process};
+use crate::service::{Logins, logins, start_process};
 
 /// How long Kafka may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -81,22 +82,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
         let parts = Parts::new(&config.process, client.clone(), topics.clone());
         let mut parts = parts.reached_at(&config.public.host);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
-        let registry = parts.registry(catalogue);
-        let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
-        parts.add_decoder(&config.decoder, &registry)?;
-        let registering = parts.registering(&config.accounts);
-        let knocks =
-            parts.add_held(&config.held, log.isolation(), &registry, registering.registrar.clone())?;
-        let states = parts.add_state(&config.state)?;
-        if config.gaps.enabled {
-            parts.add_gaps(&config.gaps)?;
-        }
-        let public = config.public.of(&config.process, Some(frontend.address.port()));
-        let needs = ApiParts { catalogue, accounts: &config.accounts, knocks, states, public, tokens };
-        let api = parts.add_api(&config.api, needs, &registering)?;
-        parts.add_registrar(registering);
         let admin_address = admin.address()?;
-        parts.add_last(registry, admin);
+        let needs = Needs { catalogue, logins, tokens, isolation: log.isolation(), admin };
+        let Listening { frontend, api } = add_pipeline(&mut parts, &config, needs)?;
         log.add_to(&mut parts);
 
         let health = parts.health.clone();
@@ -134,6 +122,41 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             failed = announce => failed,
         }
     })
+}
+
+/// What the pipeline is made of, beside its settings.
+struct Needs {
+    catalogue: Catalogue,
+    logins: Logins,
+    tokens: Tokens,
+    isolation: Isolation,
+    admin: Admin,
+}
+
+/// Where the pipeline listens.
+struct Listening {
+    frontend: Frontend,
+    api: SocketAddr,
+}
+
+/// Adds every part, in the order in which they stop.
+fn add_pipeline(parts: &mut Parts, config: &RunConfig, needs: Needs) -> Result<Listening> {
+    let Needs { catalogue, logins, tokens, isolation, admin } = needs;
+    let registry = parts.registry(catalogue);
+    let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
+    parts.add_decoder(&config.decoder, &registry)?;
+    let registering = parts.registering(&config.accounts);
+    let knocks = parts.add_held(&config.held, isolation, &registry, registering.registrar.clone())?;
+    let states = parts.add_state(&config.state)?;
+    if config.gaps.enabled {
+        parts.add_gaps(&config.gaps)?;
+    }
+    let public = config.public.of(&config.process, Some(frontend.address.port()));
+    let shown = ApiParts { catalogue, accounts: &config.accounts, knocks, states, public, tokens };
+    let api = parts.add_api(&config.api, shown, &registering)?;
+    parts.add_registrar(registering);
+    parts.add_last(registry, admin);
+    Ok(Listening { frontend, api })
 }
 
 /// The file, the flags over it, and what differs on a laptop where the file says nothing: loopback only, and no

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use super::{Api, ApiFlags, TokenSource};
 use crate::config::{self, OwnConfig, Process};
+use crate::parts::{ApiParts, Parts};
 use crate::process;
-use crate::service::{ApiParts, Parts};
 
 /// How long the registry may take to be read. A million devices take a few seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
