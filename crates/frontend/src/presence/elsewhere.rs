@@ -14,7 +14,7 @@ use fleetwire_mqtt::{End, Sessions};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use super::{Presence, Seen};
+use super::{Presence, Seen, Table};
 
 /// How long one attempt to open the topic takes.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -44,6 +44,9 @@ impl Elsewhere {
                 Err(err) => return Err(err.into()),
             }
         };
+        // A session that began before the topic was followed may have a newer one elsewhere. Whoever has that writes it
+        // again when it sees the older one's record.
+        self.presence.change(Table::write_again);
         reader.run(stop, |event| {
             if let Event::Record(record) = event {
                 self.take(&record);

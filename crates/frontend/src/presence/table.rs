@@ -188,6 +188,17 @@ impl Table {
         }
     }
 
+    /// Writes every session that is connected again: what others wrote of their devices may have been missed.
+    pub(super) fn write_again(&mut self) {
+        let is_written =
+            |held: &Held| held.change.end.is_none() && !held.is_ceded && held.written == held.change.version;
+        let written = self.held.iter().filter(|(_, held)| is_written(held));
+        let written: Vec<DeviceId> = written.map(|(device, _)| device.clone()).collect();
+        for device in &written {
+            self.touch(device);
+        }
+    }
+
     /// The next change to be written.
     pub(super) fn next(&mut self) -> Option<(DeviceId, Change)> {
         while let Some(device) = self.queue.pop_front() {
