@@ -17,7 +17,7 @@ pub mod write;
 
 pub use account::{Account, Accounts};
 pub use catalogue::{Catalogue, Model};
-pub use devices::{Device, Devices, Login};
+pub use devices::{Changed, Changes, Device, Devices, Login, Notice};
 pub use model_settings::{CatalogueError, CodecSettings, ModelSettings};
 pub use outputs::{Capability, OutputProfile};
 pub use password::PasswordHash;

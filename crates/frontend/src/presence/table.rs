@@ -104,16 +104,13 @@ impl Table {
             accepts_commands: false,
             version,
         };
-        match self.held.get_mut(device) {
-            Some(held) => {
-                self.ended -= usize::from(held.change.end.is_some());
-                held.change = change;
-                held.is_ceded = false;
-            }
-            None => {
-                let held = Held { change, written: version, is_queued: false, is_ceded: false };
-                self.held.insert(device.clone(), held);
-            }
+        if let Some(held) = self.held.get_mut(device) {
+            self.ended -= usize::from(held.change.end.is_some());
+            held.change = change;
+            held.is_ceded = false;
+        } else {
+            let held = Held { change, written: version, is_queued: false, is_ceded: false };
+            self.held.insert(device.clone(), held);
         }
         self.touch(device);
     }
