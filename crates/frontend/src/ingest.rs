@@ -86,7 +86,7 @@ impl Ingest for KafkaIngest {
     ) -> Result<(), (Publish, Receipt)> {
         let source = match session.identity::<Identity>() {
             Some(Identity::Device { device, head, .. }) => {
-                let found = self.directory.get(device).filter(|found| found.is_active());
+                let found = self.directory.get(device).filter(fleetwire_registry::Device::is_active);
                 Source {
                     key: device.as_str(),
                     client_id: &session.client_id,

@@ -311,7 +311,6 @@ fn the_newer_session_stays_where_a_device_has_two() {
     };
     let first = Client::connect(&one, DEVICE);
     watcher.until("it is at the first", stays("one"));
-    // Its follower reads from the end of the topic: this record is behind the end that it began with.
     let second = Client::connect(&two, DEVICE);
     watcher.until("it is at the second", stays("two"));
     eventually("the first session is closed", || first.ended.is_cancelled());
