@@ -122,7 +122,7 @@ impl House {
 
 /// A device whose connection is kept going.
 struct Client {
-    client: AsyncClient,
+    mqtt: AsyncClient,
     runtime: Runtime,
     ended: CancellationToken,
     subscribed: Arc<AtomicU32>,
@@ -137,7 +137,6 @@ impl Client {
         let (ended, subscribed) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
         let (connected, is_connected) = std::sync::mpsc::channel();
         let (end, count) = (ended.clone(), Arc::clone(&subscribed));
-        #[expect(clippy::disallowed_methods, reason = "the runtime ends with the client")]
         runtime.spawn(async move {
             loop {
                 match events.poll().await {
@@ -152,21 +151,21 @@ impl Client {
             end.cancel();
         });
         is_connected.recv_timeout(LIMIT).unwrap();
-        Self { client, runtime, ended, subscribed }
+        Self { mqtt: client, runtime, ended, subscribed }
     }
 
     fn subscribe(&self, id: &str) {
-        self.client.try_subscribe(format!("{id}/OUTC"), QoS::AtLeastOnce).unwrap();
-        eventually("it is subscribed", || self.subscribed.load(Ordering::Relaxed) % 2 == 1);
+        self.mqtt.try_subscribe(format!("{id}/OUTC"), QoS::AtLeastOnce).unwrap();
+        eventually("it is subscribed", || !self.subscribed.load(Ordering::Relaxed).is_multiple_of(2));
     }
 
     fn unsubscribe(&self, id: &str) {
-        self.client.try_unsubscribe(format!("{id}/OUTC")).unwrap();
-        eventually("it is not subscribed", || self.subscribed.load(Ordering::Relaxed) % 2 == 0);
+        self.mqtt.try_unsubscribe(format!("{id}/OUTC")).unwrap();
+        eventually("it is not subscribed", || self.subscribed.load(Ordering::Relaxed).is_multiple_of(2));
     }
 
     fn leave(self) {
-        self.client.try_disconnect().unwrap();
+        self.mqtt.try_disconnect().unwrap();
         eventually("it has left", || self.ended.is_cancelled());
     }
 }
@@ -188,12 +187,12 @@ impl Watcher {
             health: health.clone(),
             grace: GRACE,
         };
-        let states = {
+        let view = {
             let _entered = runtime.enter();
             fleetwire_state::follow(&StateSettings::default(), &needs, &mut stages)
         };
         eventually("the view is read", || health.is_ready());
-        Self { states, stages: Some(stages), runtime }
+        Self { states: view, stages: Some(stages), runtime }
     }
 
     fn view(&self, id: &str) -> DeviceView {
@@ -242,7 +241,6 @@ fn a_device_is_seen_where_it_is_connected_until_it_leaves() {
     let connected_at = Instant::now();
     let view = watcher.until("it is connected", |view| view.connected);
     let took = connected_at.elapsed();
-    println!("seen {took:?} after CONNACK");
     assert!(took < Duration::from_secs(5), "a change is visible soon: {took:?}");
     let session = view.session.unwrap();
     assert_eq!((session.frontend_id.as_str(), session.account.as_str()), ("one", "bce_device"));
