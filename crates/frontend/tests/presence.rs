@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use fleetwire_apache_kafka::TestKafka;
+use fleetwire_apache_kafka::{ApacheKafka, TestKafka};
 use fleetwire_frontend::auth::subscriber::Subscribers;
 use fleetwire_frontend::directory::Directory;
 use fleetwire_frontend::ingest::Origin;
@@ -42,13 +42,17 @@ fn kafka() -> ClientSettings {
 
 /// Topics of their own.
 fn topics() -> Topics {
+    topics_at(&kafka())
+}
+
+fn topics_at(kafka: &ClientSettings) -> Topics {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     let topics = Topics::new(&format!("presence-{}-{next}-{since}", std::process::id())).unwrap();
     let partitions = Topic::ALL.iter().map(|topic| (topic.suffix().to_owned(), 2)).collect();
     let settings = TopicSettings { partitions, ..TopicSettings::default() };
-    TopicAdmin::new(&kafka(), topics.clone(), settings).unwrap().apply(LIMIT).unwrap();
+    TopicAdmin::new(kafka, topics.clone(), settings).unwrap().apply(LIMIT).unwrap();
     topics
 }
 
@@ -69,6 +73,10 @@ struct House {
 
 impl House {
     fn start(topics: &Topics, id: &str, alive_interval: Duration) -> Self {
+        Self::start_at(kafka(), topics, id, alive_interval)
+    }
+
+    fn start_at(kafka: ClientSettings, topics: &Topics, id: &str, alive_interval: Duration) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stages, frontend) = runtime.block_on(async {
             let mut stages = Stages::default();
@@ -82,7 +90,7 @@ impl House {
             };
             devices.apply(DEVICE.as_bytes(), Some(&device.encode_to_vec())).unwrap();
             let needs = Dependencies {
-                kafka: kafka(),
+                kafka,
                 topics: topics.clone(),
                 directory: Directory::new(Arc::new(devices), watch::channel(true).1),
                 accounts: Accounts::load(&std::collections::BTreeMap::new(), WellKnown::Default, secret)
@@ -179,10 +187,14 @@ struct Watcher {
 
 impl Watcher {
     fn start(topics: &Topics) -> Self {
+        Self::start_at(kafka(), topics)
+    }
+
+    fn start_at(kafka: ClientSettings, topics: &Topics) -> Self {
         let (runtime, health) = (Runtime::new().unwrap(), Health::default());
         let mut stages = Stages::default();
         let needs = fleetwire_state::Dependencies {
-            kafka: kafka(),
+            kafka,
             topics: topics.clone(),
             health: health.clone(),
             grace: GRACE,
@@ -374,5 +386,30 @@ fn nothing_stays_of_a_device_that_nobody_registered() {
     client.leave();
     eventually("it is gone", || watcher.view(STRANGER) == DeviceView::default());
     assert_eq!(records(&topics, STRANGER).pop(), Some(None));
+    house.stop();
+}
+
+#[test]
+fn while_kafka_is_away_sessions_go_on_and_the_newest_of_each_is_written_after() {
+    let mut cluster = ApacheKafka::single().unwrap();
+    let kafka = ClientSettings::new(cluster.bootstrap());
+    let topics = topics_at(&kafka);
+    let (house, watcher) =
+        (House::start_at(kafka.clone(), &topics, "one", SECOND), Watcher::start_at(kafka, &topics));
+    let client = Client::connect(&house, DEVICE);
+    watcher.until("it is connected", |view| view.connected);
+    cluster.pause(0).unwrap();
+    client.leave();
+    for _ in 0..20 {
+        Client::connect(&house, DEVICE).leave();
+    }
+    let stranger = Client::connect(&house, STRANGER);
+    cluster.resume(0).unwrap();
+    eventually("the other one is connected", || watcher.view(STRANGER).connected);
+    let ended = |view: &DeviceView| {
+        view.session.as_ref().is_some_and(|session| session.state() == SessionState::Disconnected)
+    };
+    watcher.until("it has left", ended);
+    stranger.leave();
     house.stop();
 }
