@@ -14,6 +14,7 @@ pub mod metrics;
 mod mirror;
 mod presence;
 pub mod record;
+pub mod revoked;
 pub mod service;
 mod session_metrics;
 pub mod session_settings;

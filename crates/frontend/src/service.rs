@@ -31,6 +31,7 @@ use crate::fabric::{self, Dispatcher, Downlink, Fabric, Outgoing};
 use crate::ingest::{self, KafkaIngest, Origin};
 use crate::metrics::{DoorMetrics, IngestMetrics, downlink_metrics};
 use crate::presence::{Elsewhere, Names, Presence, Watchers, Writer};
+use crate::revoked::Revoker;
 use crate::session_metrics::MessageMetrics;
 use crate::transports;
 
@@ -92,7 +93,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let writer = Writer::new(&kafka, Arc::clone(&presence), directory.clone(), names.clone())?;
     let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
     let parts = Parts {
-        authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory, settings)),
+        authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory.clone(), settings)),
         ingest: Arc::clone(&ingest),
         observer: Arc::new(Watchers { metrics: DoorMetrics::new(), presence: Arc::clone(&presence) }),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
@@ -103,10 +104,16 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let (fabric, dispatcher) = fabric::start()?;
     ingest.connect_listeners(fabric.clone(), server.sessions());
 
-    let elsewhere =
-        Elsewhere { client: kafka, topic: names.topic, run: names.run, presence, sessions: server.sessions() };
+    let elsewhere = Elsewhere {
+        client: kafka,
+        topic: names.topic,
+        run: names.run,
+        presence,
+        sessions: server.sessions(),
+    };
     let stop = stages.open("sessions");
     stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
+    stages.spawn("revoked sessions", Revoker::new(directory).run(server.sessions(), stop.clone()));
     stages.spawn("MQTT listener", async move {
         server.run(stop.clone()).await;
         ensure!(stop.is_cancelled(), "the listener ended early");

@@ -152,6 +152,16 @@ impl Devices {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// Bytes of the tables, with what is free in them; without account names of more than 24 bytes.
+    pub fn table_bytes(&self) -> usize {
+        // A table of the standard library's kind fills seven of eight places at most, and has a byte more for each.
+        let places = |capacity: usize| capacity * 8 / 7;
+        let imeis = places(self.imeis.capacity()) * (size_of::<(u64, Packed)>() + 1);
+        let others = places(self.others.capacity()) * (size_of::<(DeviceId, Packed)>() + 1);
+        let own = places(self.own.capacity()) * (size_of::<(DeviceId, Own)>() + 1);
+        imeis + others + own
+    }
+
     /// Whether none is registered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

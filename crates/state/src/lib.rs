@@ -4,8 +4,17 @@
 //! device from its positions. [`States`] is both in memory. Nothing here talks to devices.
 
 mod config;
+mod follower;
+mod frontends;
+mod last;
+mod metrics;
+mod pack;
+mod progress;
+mod projector;
+mod report;
 mod service;
 mod view;
+mod words;
 
 pub use config::{StateSettings, StateSettingsError};
 pub use service::{Dependencies, follow, start};

@@ -19,7 +19,10 @@ impl PresenceMetrics {
         let (records, failures) =
             ("fleetwire_frontend_presence_records_total", "fleetwire_frontend_presence_failures_total");
         describe_counter!(records, "Records of sessions that Kafka has, by kind.");
-        describe_counter!(failures, "Records of sessions that Kafka did not take and that are written again.");
+        describe_counter!(
+            failures,
+            "Records of sessions that Kafka did not take and that are written again."
+        );
         describe_gauge!(
             "fleetwire_frontend_presence_waiting",
             "Devices whose newest session change is not in Kafka."

@@ -115,7 +115,10 @@ impl Writer {
             left = self.presence.table().unwritten();
         }
         if left > 0 {
-            warn!(left, "sessions ended without a record; they are over when this frontend is known to be gone");
+            warn!(
+                left,
+                "sessions ended without a record; they are over when this frontend is known to be gone"
+            );
             self.presence.metrics.dropped.increment(left as u64);
         }
         self.presence.metrics.waiting(0);
@@ -167,8 +170,7 @@ impl Writer {
     }
 
     fn value(&self, device: &DeviceId, change: &Change) -> Vec<u8> {
-        let state =
-            if change.end.is_some() { SessionState::Disconnected } else { SessionState::Connected };
+        let state = if change.end.is_some() { SessionState::Disconnected } else { SessionState::Connected };
         let session = Session {
             device_id: device.to_string(),
             state: state.into(),

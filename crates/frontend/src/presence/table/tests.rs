@@ -157,3 +157,23 @@ fn at_a_stop_every_session_is_over() {
     assert!(written.iter().all(|change| change.end == Some("shutting_down")));
     assert_eq!((table.held.len(), table.ended, table.unwritten), (0, 0, 0));
 }
+
+#[test]
+#[ignore = "measures memory, alone: cargo test --release -p fleetwire-frontend -- --ignored --nocapture memory"]
+fn memory_of_a_hundred_thousand_sessions() {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    };
+    const SESSIONS: u64 = 100_000;
+    let (mut table, before) = (Table::new(10), resident());
+    let device = |number: u64| (860_000_000_000_000 + number * 7).to_string().parse::<DeviceId>().unwrap();
+    for number in 0..SESSIONS {
+        table.connect(&device(number), &facts(number.into(), 1_764_000_000_000));
+    }
+    let unwritten = resident() - before;
+    assert_eq!(drain(&mut table).len() as u64, SESSIONS);
+    println!("bytes per session: {}, the queue of a storm included", unwritten / SESSIONS);
+    assert_eq!(table.unwritten(), 0);
+}
