@@ -145,7 +145,10 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<O
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
 
 fn labels() -> RefOr<Schema> {
-    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_LABEL_VALUE)).pattern(Some(PRINTABLE));
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(MAX_LABEL_VALUE))
+        .pattern(Some(PRINTABLE));
     let key = ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))

@@ -19,7 +19,8 @@ fn a_request_without_a_valid_token_learns_nothing() {
         answer.problem(401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"fleetwire\"");
     }
-    let basic = server.client("").send("GET", "/v1/devices", &[("Authorization", "Basic b3BzOm9wcw==")], None);
+    let basic =
+        server.client("").send("GET", "/v1/devices", &[("Authorization", "Basic b3BzOm9wcw==")], None);
     basic.problem(401, "unauthorized");
     let nobody = server.client("");
     assert_eq!(nobody.get("/healthz").json(), json!({ "status": "ok" }));
@@ -52,9 +53,8 @@ fn every_failure_is_a_problem_with_the_id_of_its_request() {
     let wrong_method = client.delete("/v1/models");
     wrong_method.problem(405, "method_not_allowed");
     assert_eq!(wrong_method.header("allow"), "GET,HEAD");
-    let post = |kind: &str, body: &str| {
-        client.send("POST", "/v1/devices", &[("Content-Type", kind)], Some(body))
-    };
+    let post =
+        |kind: &str, body: &str| client.send("POST", "/v1/devices", &[("Content-Type", kind)], Some(body));
     assert!(post("application/json", "{\"id\":").problem(400, "invalid_request").contains("line 1"));
     post("text/plain", "{}").problem(415, "unsupported_media_type");
     let large = json!({ "id": "1", "model": "m", "name": "x".repeat(70_000) }).to_string();

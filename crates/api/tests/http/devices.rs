@@ -6,7 +6,8 @@ use crate::client::{Answer, Client, imei};
 use crate::server::{self, Server};
 
 fn create(client: &Client, id: &str) -> Value {
-    let body = json!({ "id": id, "model": "xirgo-lx41", "name": "truck 7", "labels": { "vehicle": "truck" } });
+    let body =
+        json!({ "id": id, "model": "xirgo-lx41", "name": "truck 7", "labels": { "vehicle": "truck" } });
     let answer = client.json("POST", "/v1/devices", &body);
     assert_eq!(answer.status, 201, "{}", answer.text);
     answer.json()

@@ -33,7 +33,10 @@ fn every_operation_has_its_failures_and_its_scope_in_the_document() {
             for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
                 let content = response["content"].as_object().unwrap();
                 let is_health = path == "/healthz" && status == "503";
-                assert!(is_health || content.contains_key("application/problem+json"), "{method} {path} {status}");
+                assert!(
+                    is_health || content.contains_key("application/problem+json"),
+                    "{method} {path} {status}"
+                );
             }
             assert!(operation["operationId"].is_string() && operation["tags"].is_array(), "{method} {path}");
             if path.starts_with("/v1/") {

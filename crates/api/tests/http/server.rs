@@ -121,8 +121,7 @@ async fn run(
     (told, stop): (Told, Arc<Notify>),
 ) {
     let (health, mut stages) = (Health::default(), Stages::default());
-    let knocks =
-        fleetwire_held::follow(&HeldSettings::default(), (&kafka, &topics), &health, &mut stages);
+    let knocks = fleetwire_held::follow(&HeldSettings::default(), (&kafka, &topics), &health, &mut stages);
     let state = fleetwire_state::Dependencies {
         kafka: kafka.clone(),
         topics: topics.clone(),

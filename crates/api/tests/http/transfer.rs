@@ -12,7 +12,12 @@ use crate::client::{Answer, imei};
 use crate::server::{self, LIMIT, Server};
 
 fn done(answer: &Answer) -> Value {
-    assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-ndjson"), "{}", answer.text);
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "application/x-ndjson"),
+        "{}",
+        answer.text
+    );
     answer.lines().last().unwrap()["done"].clone()
 }
 
@@ -29,7 +34,10 @@ fn errors(answer: &Answer) -> Vec<(u64, String, String)> {
 fn a_line_that_fails_is_told_with_its_number_and_stops_no_other() {
     let client = server::shared().operator();
     let ids: Vec<String> = (0..4).map(|_| imei()).collect();
-    assert_eq!(client.json("PUT", &format!("/v1/devices/{}", ids[3]), &json!({ "model": "xirgo-lx41" })).status, 201);
+    assert_eq!(
+        client.json("PUT", &format!("/v1/devices/{}", ids[3]), &json!({ "model": "xirgo-lx41" })).status,
+        201
+    );
     let body = format!(
         "\u{feff}id,model,name,labels,status\r\n\
          {},xirgo-lx41,one,vehicle=truck;site=a\\;b,\r\n\
@@ -42,7 +50,8 @@ fn a_line_that_fails_is_told_with_its_number_and_stops_no_other() {
         ids[0], ids[1], ids[1], ids[2], ids[3]
     );
     let answer = client.import("format=csv", &body);
-    let expected = json!({ "lines": 6, "created": 2, "updated": 0, "unchanged": 0, "failed": 4, "complete": true });
+    let expected =
+        json!({ "lines": 6, "created": 2, "updated": 0, "unchanged": 0, "failed": 4, "complete": true });
     assert_eq!(done(&answer), expected, "{}", answer.text);
     let errors = errors(&answer);
     let found: Vec<(u64, &str)> = errors.iter().map(|(line, code, _)| (*line, code.as_str())).collect();
@@ -66,7 +75,8 @@ fn devices_that_are_registered_fail_stay_or_change_as_the_request_says() {
     let twice = client.import("format=jsonl&existing=update", &(line("b") + &line("b") + &line("c")));
     assert_eq!((done(&twice)["updated"].as_u64(), done(&twice)["unchanged"].as_u64()), (Some(2), Some(1)));
     assert_eq!(client.get(&format!("/v1/devices/{id}")).json()["name"], "c");
-    for (query, part) in [("", "`format`"), ("format=xml", "csv or jsonl"), ("format=csv&existing=x", "keep")] {
+    for (query, part) in [("", "`format`"), ("format=xml", "csv or jsonl"), ("format=csv&existing=x", "keep")]
+    {
         let detail = client.import(query, "").problem(400, "invalid_request");
         assert!(detail.contains(part), "{detail}");
     }
@@ -89,7 +99,8 @@ fn an_export_imported_elsewhere_is_the_same_fleet() {
         }
     }
     let ngp = json!({ "model": "ngp-generic", "account": "bce_device", "generate_password": true });
-    let password = one.json("PUT", "/v1/devices/truck-7", &ngp).json()["password"].as_str().unwrap().to_owned();
+    let password =
+        one.json("PUT", "/v1/devices/truck-7", &ngp).json()["password"].as_str().unwrap().to_owned();
     let facts = |client: &crate::client::Client| -> Vec<Value> {
         let mut all = client.all("");
         for device in &mut all {
@@ -127,7 +138,10 @@ fn a_large_import_is_written_in_batches_and_tells_its_progress() {
         })
         .collect();
     let answer = client.import("format=csv", &format!("id,model\n{lines}"));
-    assert_eq!((done(&answer)["created"].as_u64(), done(&answer)["lines"].as_u64()), (Some(5000), Some(5000)));
+    assert_eq!(
+        (done(&answer)["created"].as_u64(), done(&answer)["lines"].as_u64()),
+        (Some(5000), Some(5000))
+    );
     let export = client.get("/v1/devices/export?format=csv");
     assert_eq!(export.text.lines().count(), 5001);
     server.stop();

@@ -19,7 +19,10 @@ fn models_tell_how_they_connect_and_what_they_can_do() {
     assert_eq!(all["models"].as_array().unwrap().len(), 10);
     let model = client.get("/v1/models/xirgo-fms500-light-iotm").json();
     assert_eq!(model["publish_topics"], json!(["BCE/D", "BCE/E", "BCE/F", "BCE/R"]));
-    assert_eq!(model["outputs"][0], json!({ "number": 1, "name": "OUT1", "id": "out1", "kind": "timed", "confirmed_by": 1 }));
+    assert_eq!(
+        model["outputs"][0],
+        json!({ "number": 1, "name": "OUT1", "id": "out1", "kind": "timed", "confirmed_by": 1 })
+    );
     assert!(model["capabilities"].as_array().unwrap().contains(&json!("timed_outputs")));
     assert_eq!(client.get("/v1/models/globalmatix-xtcu").json()["guess"], true);
 }
@@ -32,7 +35,10 @@ fn the_setup_of_a_device_says_what_to_type_into_it() {
     let setup = client.get(&format!("{path}/setup")).json();
     assert_eq!((setup["host"].as_str(), setup["port"].as_u64()), (Some("mqtt.example.org"), Some(1883)));
     assert_eq!((setup["region"].as_str(), setup["tls_port"].as_u64()), (Some("eu"), Some(8883)));
-    assert_eq!((setup["client_id"].as_str(), setup["user"].as_str()), (Some(id.as_str()), Some("bce_device")));
+    assert_eq!(
+        (setup["client_id"].as_str(), setup["user"].as_str()),
+        (Some(id.as_str()), Some("bce_device"))
+    );
     assert_eq!(setup["subscribe_topics"], json!([format!("{id}/OUTC")]));
     assert!(setup["steps"].to_string().contains("FMSET"), "{setup}");
     let cloud = imei();
@@ -53,10 +59,16 @@ fn knock(server: &Server, id: &str, last_ms: i64) {
         frontend_id: "frontend-0".to_owned(),
         ..Knock::default()
     };
-    let producer: Producer<()> = Producer::new(&server.kafka, |delivery, ()| delivery.outcome.map(drop).unwrap()).unwrap();
+    let producer: Producer<()> =
+        Producer::new(&server.kafka, |delivery, ()| delivery.outcome.map(drop).unwrap()).unwrap();
     let (topic, value) = (server.topics.name(Topic::Knocks), knock.encode_to_vec());
-    let record =
-        Record { topic: &topic, key: Some(id.as_bytes()), payload: Some(&value), timestamp_ms: None, headers: &[] };
+    let record = Record {
+        topic: &topic,
+        key: Some(id.as_bytes()),
+        payload: Some(&value),
+        timestamp_ms: None,
+        headers: &[],
+    };
     producer.send(record, ()).map_err(|(err, ())| err).unwrap();
     producer.flush(LIMIT).unwrap();
 }
@@ -116,6 +128,7 @@ fn the_state_of_a_device_of_which_nothing_is_known_is_not_found() {
     client.get(&format!("{path}/state")).problem(404, "not_found");
     client.json("PUT", &path, &json!({ "model": "xirgo-lx41" }));
     let state = client.get(&format!("{path}/state")).json();
-    let expected = json!({ "id": id, "registered": true, "status": "active", "connected": false, "outputs": [] });
+    let expected =
+        json!({ "id": id, "registered": true, "status": "active", "connected": false, "outputs": [] });
     assert_eq!(state, expected);
 }
