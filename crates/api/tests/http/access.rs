@@ -23,6 +23,7 @@ fn a_request_without_a_valid_token_learns_nothing() {
         server.client("").send("GET", "/v1/devices", &[("Authorization", "Basic b3BzOm9wcw==")], None);
     basic.problem(401, "unauthorized");
     let nobody = server.client("");
+    nobody.get("/nowhere").problem(404, "not_found");
     assert_eq!(nobody.get("/healthz").json(), json!({ "status": "ok" }));
     assert_eq!(nobody.get("/openapi.json").status, 200);
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleetwire_api::ApiSettings;
 use serde_json::{Value, json};
@@ -147,6 +147,37 @@ fn a_large_import_is_written_in_batches_and_tells_its_progress() {
     server.stop();
 }
 
+/// Begins an import of which the body does not go on after these lines.
+fn begin(server: &Server, lines: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.base.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let token = server.operator().token;
+    write!(
+        stream,
+        "POST /v1/devices/import?format=jsonl HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: 100000\r\n\r\n{lines}"
+    )
+    .unwrap();
+    stream
+}
+
+#[test]
+fn a_client_that_goes_away_makes_room_for_another() {
+    let settings = ApiSettings { max_transfers: NonZeroUsize::new(1).unwrap(), ..server::settings() };
+    let server = Server::start(settings);
+    let line = format!("{}\n", json!({ "id": imei(), "model": "xirgo-lx41" }));
+    let stream = begin(&server, &line);
+    let mut told = BufReader::new(stream).lines().map(|line| line.unwrap_or_default());
+    assert!(told.any(|line| line.contains("\"progress\"")));
+    server.operator().get("/v1/devices/export").problem(503, "busy");
+    drop(told);
+    let deadline = Instant::now() + LIMIT;
+    while server.operator().get("/v1/devices/export").status != 200 {
+        assert!(Instant::now() < deadline, "the import goes on without its client");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn progress_is_told_while_the_body_is_still_coming_and_a_silent_client_is_let_go() {
     let settings = ApiSettings {
@@ -155,17 +186,9 @@ fn progress_is_told_while_the_body_is_still_coming_and_a_silent_client_is_let_go
         ..server::settings()
     };
     let server = Server::start(settings);
-    let (id, address) = (imei(), server.base.strip_prefix("http://").unwrap().to_owned());
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let id = imei();
     let line = format!("{}\n", json!({ "id": id, "model": "xirgo-lx41" }));
-    let token = server.operator().token;
-    write!(
-        stream,
-        "POST /v1/devices/import?format=jsonl HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
-         Content-Length: 100000\r\n\r\n{line}"
-    )
-    .unwrap();
+    let stream = begin(&server, &line);
     let mut told = BufReader::new(stream).lines().map(|line| line.unwrap_or_default());
     let progress = told.find(|line| line.contains("\"progress\"") && line.contains("\"written\":1"));
     assert!(progress.is_some());
