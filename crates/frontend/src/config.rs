@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::logins::LoginSettings;
 use crate::session_settings::SessionSettings;
+use crate::strangers::StrangerLimits;
 use crate::transports::{Gate, ProxyProtocol, Tls, WebSocket};
 
 /// Settings of the frontend; the sample with every key is `deploy/config/frontend.toml`.
@@ -28,6 +29,8 @@ pub struct FrontendSettings {
     pub session_window_bytes: usize,
     /// What becomes of a device that nobody activated and that has the account's password.
     pub unactivated: Unactivated,
+    /// What such devices may do.
+    pub unactivated_limits: StrangerLimits,
     /// How many logins may fail before a client waits.
     pub logins: LoginSettings,
     /// How long sessions last, and how much one may do.
@@ -64,6 +67,7 @@ impl Default for FrontendSettings {
             session_window: 64,
             session_window_bytes: 256 * 1024,
             unactivated: Unactivated::Hold,
+            unactivated_limits: StrangerLimits::default(),
             logins: LoginSettings::default(),
             sessions: SessionSettings::default(),
             allow_well_known_passwords: false,

@@ -6,6 +6,7 @@ use fleetwire_model::DeviceId;
 use crate::auth::subscriber::Seat;
 use crate::record::Head;
 use crate::revoked::Admitted;
+use crate::strangers::Visit;
 
 /// What the authenticator knows of a session that was let in.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub enum Identity {
         device: DeviceId,
         /// On what grounds it was let in.
         admitted: Admitted,
+        /// Held until the session ends, of a device that nobody had activated.
+        visit: Option<Visit>,
         /// What its records begin with.
         head: Head,
     },

@@ -1,7 +1,7 @@
 //! Publishes into Kafka: one record each, payload untouched, answered when Kafka has it.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
@@ -85,8 +85,15 @@ impl Ingest for KafkaIngest {
         receipt: Receipt,
     ) -> Result<(), (Publish, Receipt)> {
         let source = match session.identity::<Identity>() {
-            Some(Identity::Device { device, head, .. }) => {
+            Some(Identity::Device { device, head, visit, .. }) => {
                 let found = self.directory.get(device).filter(|found| found.is_active());
+                // Only who is not activated still: the session goes on when its device is.
+                if let (None, Some(visit)) = (&found, visit)
+                    && visit.may_publish(publish.payload.len(), Instant::now()).is_err()
+                {
+                    receipt.complete(Outcome::Failed(FailureReason::QuotaExceeded));
+                    return Ok(());
+                }
                 Source {
                     key: device.as_str(),
                     client_id: &session.client_id,

@@ -17,6 +17,7 @@ pub mod revoked;
 pub mod service;
 mod session_metrics;
 pub mod session_settings;
+pub mod strangers;
 pub mod transports;
 
 pub use config::FrontendSettings;
