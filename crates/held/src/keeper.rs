@@ -254,7 +254,10 @@ impl Keeping {
             assigned.iter().filter(|found| !self.pages.contains_key(&found.partition)).copied().collect();
         if !missing.is_empty() {
             match self.source.read(&missing, self.limit, &self.metrics) {
-                Ok(Some(pages)) => self.pages.extend(pages),
+                Ok(Some(pages)) => {
+                    self.pages.extend(pages);
+                    self.turns.look_back();
+                }
                 Ok(None) => return,
                 Err(err) => {
                     self.broken.tell(format!("knocks cannot be read: {err:#}"));

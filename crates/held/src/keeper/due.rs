@@ -43,6 +43,11 @@ impl Turns {
         self.has_record = true;
     }
 
+    /// Knocks are new: what the topic still has is looked at soon.
+    pub(super) fn look_back(&mut self) {
+        self.next_look_back = None;
+    }
+
     /// Whether something that is due may have its turn.
     fn may_step(&mut self, now: Instant) -> bool {
         let is_flowing = std::mem::take(&mut self.has_record);
