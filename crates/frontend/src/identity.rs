@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use fleetwire_model::DeviceId;
 
 use crate::auth::subscriber::Seat;
+use crate::handover::Handover;
 use crate::record::Head;
 use crate::revoked::Admitted;
 use crate::strangers::Visit;
@@ -19,6 +20,8 @@ pub enum Identity {
         admitted: Admitted,
         /// Held until the session ends, of a device that nobody had activated.
         visit: Option<Visit>,
+        /// When something of it was held last.
+        handover: Handover,
         /// What its records begin with.
         head: Head,
     },

@@ -13,6 +13,7 @@ use fleetwire_registry::{Account, Login};
 use super::client_id::{Space, assigned, choose, is_device_id, is_relay_id};
 use crate::config::Unactivated;
 use crate::directory::Directory;
+use crate::handover::Handover;
 use crate::identity::Identity;
 use crate::record::Head;
 use crate::revoked::Admitted;
@@ -134,6 +135,7 @@ fn grant(account: &Account, connect: &Connect, claim: Claim, visit: Option<Visit
                 device,
                 admitted: Admitted::new(&account.name, login.as_ref()),
                 visit,
+                handover: Handover::default(),
                 head: Head::default(),
             },
         )

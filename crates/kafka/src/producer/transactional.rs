@@ -1,6 +1,7 @@
 //! Transactions of a producer, as librdkafka has them. Each call ends at its limit; one that ran out of time is called
 //! again, and goes on where it was.
 
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,12 @@ impl<O: Send + 'static> Producer<O> {
     ) -> Result<Self, ClientError> {
         let config = settings.transactional_config(transactional_id, timeout)?;
         Self::start(&config, &settings.producer, handler)
+    }
+
+    /// A producer whose owner makes another when it has failed.
+    pub(crate) fn replaceable(self) -> Self {
+        self.shared.is_replaceable.store(true, Ordering::Relaxed);
+        self
     }
 
     /// Makes itself known, and ends what an earlier producer of the same id left open.

@@ -208,3 +208,18 @@ pub enum ChangeError {
     #[error("other processes write to the registry all the time; try again")]
     Contended,
 }
+
+impl ChangeError {
+    /// The metric label.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Exists => "exists",
+            Self::Conflict { .. } => "conflict",
+            Self::Invalid(_) => "invalid",
+            Self::TooLarge => "too_large",
+            Self::Unavailable(_) => "unavailable",
+            Self::Contended => "contended",
+        }
+    }
+}

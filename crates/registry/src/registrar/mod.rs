@@ -6,18 +6,27 @@
 //! (docs/decisions/0008-registry.md).
 
 mod change;
+mod engine;
+mod follower;
+mod judge;
+mod metrics;
+mod once;
+mod plan;
+mod rules;
+mod task;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleetwire_kafka::{ClientSettings, ReaderError};
+use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
 use fleetwire_service::health::Condition;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 pub use change::{Applied, Change, ChangeError, Draft, Existing, OwnPassword, Patch, Who};
+pub use once::{Once, OnceError};
+pub use rules::{MAX_GROUP, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_NAME};
 
 use crate::records::Records;
 
@@ -84,14 +93,5 @@ impl Registrar {
             return unavailable("the registry cannot be changed now: too many changes wait for Kafka");
         }
         answered.await.unwrap_or_else(|_| unavailable("this process is stopping"))
-    }
-}
-
-impl RegistrarTask {
-    /// Follows the records and makes changes until told to stop; changes that wait by then are made.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), ReaderError> {
-        let _ = (&self.needs, &self.records, &self.jobs);
-        stop.cancelled().await;
-        Ok(())
     }
 }
