@@ -66,8 +66,8 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A frontend with a runtime of its own, so that it can be killed.
 struct House {
-    runtime: Runtime,
-    stages: Stages,
+    runtime: Option<Runtime>,
+    stages: Option<Stages>,
     frontend: Frontend,
 }
 
@@ -108,23 +108,33 @@ impl House {
             let frontend = fleetwire_frontend::start(&settings, needs, &mut stages).unwrap();
             (stages, frontend)
         });
-        Self { runtime, stages, frontend }
+        Self { runtime: Some(runtime), stages: Some(stages), frontend }
     }
 
-    fn stop(self) {
+    fn stop(mut self) {
         let mut is_told = false;
         let signal = async || {
             if std::mem::replace(&mut is_told, true) {
                 pending::<()>().await;
             }
         };
-        assert_eq!(self.runtime.block_on(self.stages.run(signal, GRACE)).unwrap(), Exit::Done);
+        let (runtime, stages) = (self.runtime.take().unwrap(), self.stages.take().unwrap());
+        assert_eq!(runtime.block_on(stages.run(signal, GRACE)).unwrap(), Exit::Done);
     }
 
     /// Its tasks end wherever they are, and its sockets close.
     fn kill(self) {
-        drop(self.stages);
-        self.runtime.shutdown_background();
+        drop(self);
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        drop(self.stages.take());
+        // Its threads are left to the end of the test's process.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -181,8 +191,9 @@ impl Client {
 /// The view of sessions, as another service has it.
 struct Watcher {
     states: Arc<States>,
-    stages: Option<Stages>,
-    runtime: Runtime,
+    // Its tasks end with it.
+    _stages: Stages,
+    runtime: Option<Runtime>,
 }
 
 impl Watcher {
@@ -204,7 +215,7 @@ impl Watcher {
             fleetwire_state::follow(&StateSettings::default(), &needs, &mut stages)
         };
         eventually("the view is read", || health.is_ready());
-        Self { states: view, stages: Some(stages), runtime }
+        Self { states: view, _stages: stages, runtime: Some(runtime) }
     }
 
     fn view(&self, id: &str) -> DeviceView {
@@ -219,8 +230,10 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        let stop = self.stages.take().unwrap().run(async || {}, GRACE);
-        drop(self.runtime.block_on(stop));
+        // Its threads are left to the end of the test's process.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
