@@ -122,7 +122,7 @@ fn a_change_of_an_older_revision_is_refused_with_the_one_that_there_is() {
         matching("POST", &format!("{path}/{action}"), "\"1\"", Some("")).problem(412, "revision_mismatch");
     }
     matching("DELETE", &path, "\"1\"", None).problem(412, "revision_mismatch");
-    matching("DELETE", &path, "2", None).problem(400, "invalid_request");
+    matching("DELETE", &path, "W/\"2\"", None).problem(400, "invalid_request");
     assert_eq!(client.get(&path).json()["name"], "b");
     assert_eq!(matching("DELETE", &path, "\"2\"", None).status, 204);
 }

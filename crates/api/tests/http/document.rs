@@ -25,6 +25,11 @@ fn the_document_that_is_checked_in_is_the_one_that_is_served() {
 #[test]
 fn every_operation_has_its_failures_and_its_scope_in_the_document() {
     let document: Value = serde_json::from_str(&fleetwire_api::openapi()).unwrap();
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
     let mut operations = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {

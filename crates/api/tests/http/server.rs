@@ -128,7 +128,7 @@ async fn run(
         health: health.clone(),
         grace: LIMIT,
     };
-    let states = fleetwire_state::follow(&StateSettings::default(), &state, &mut stages);
+    let reported = fleetwire_state::follow(&StateSettings::default(), &state, &mut stages);
     let accounts = with_built_in(&BTreeMap::new());
     let (registrar, records, task) = Registrar::new(RegistrarNeeds {
         client: kafka,
@@ -149,7 +149,7 @@ async fn run(
         catalogue,
         accounts,
         knocks,
-        states,
+        states: reported,
         public,
         tokens,
         health: health.clone(),

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use fleetwire_api::ApiSettings;
+use fleetwire_model::Imei;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, imei};
@@ -131,13 +132,12 @@ fn an_export_imported_elsewhere_is_the_same_fleet() {
 fn a_large_import_is_written_in_batches_and_tells_its_progress() {
     let mut server = Server::start(server::settings());
     let client = server.operator();
-    let lines: String = (0..5000)
-        .map(|number: u64| {
-            let first = 86_703_504_000_000 + number;
-            format!("{first}{},xirgo-lx41\n", fleetwire_model::Imei::check_digit(first))
-        })
-        .collect();
-    let answer = client.import("format=csv", &format!("id,model\n{lines}"));
+    let line = |number: u64| {
+        let first = 86_703_504_000_000 + number;
+        format!("{first}{},xirgo-lx41", Imei::check_digit(first))
+    };
+    let lines: Vec<String> = (0..5000).map(line).collect();
+    let answer = client.import("format=csv", &format!("id,model\n{}\n", lines.join("\n")));
     assert_eq!(
         (done(&answer)["created"].as_u64(), done(&answer)["lines"].as_u64()),
         (Some(5000), Some(5000))
@@ -167,7 +167,7 @@ fn a_client_that_goes_away_makes_room_for_another() {
     let server = Server::start(settings);
     let line = format!("{}\n", json!({ "id": imei(), "model": "xirgo-lx41" }));
     let stream = begin(&server, &line);
-    let mut told = BufReader::new(stream).lines().map(|line| line.unwrap_or_default());
+    let mut told = BufReader::new(stream).lines().map_while(Result::ok);
     assert!(told.any(|line| line.contains("\"progress\"")));
     server.operator().get("/v1/devices/export").problem(503, "busy");
     drop(told);
@@ -189,7 +189,7 @@ fn progress_is_told_while_the_body_is_still_coming_and_a_silent_client_is_let_go
     let id = imei();
     let line = format!("{}\n", json!({ "id": id, "model": "xirgo-lx41" }));
     let stream = begin(&server, &line);
-    let mut told = BufReader::new(stream).lines().map(|line| line.unwrap_or_default());
+    let mut told = BufReader::new(stream).lines().map_while(Result::ok);
     let progress = told.find(|line| line.contains("\"progress\"") && line.contains("\"written\":1"));
     assert!(progress.is_some());
     // It is the only one that may run.
