@@ -12,6 +12,7 @@ use fleetwire_kafka::{ClientSettings, Range, RangeEvent, RangeReader};
 use fleetwire_model::pb::{PositionEvent, RawPublish};
 use prost::Message as _;
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::devices::{Cli, Connected};
@@ -107,6 +108,12 @@ fn positions(kafka: &str, prefix: &str) -> Vec<(i32, i64)> {
     positions
 }
 
+/// Who is listed.
+fn knocking(api: &ApiService) -> Vec<Value> {
+    let printed = Cli { url: &api.url, token: TOKEN }.run(&["device", "held", "--json"]);
+    printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 fn in_order(raw: &[((i32, i64), u64)], count: u64) {
     let sequences: Vec<u64> = raw.iter().map(|(_, sequence)| *sequence).collect();
     assert_eq!(sequences, (1..=count).collect::<Vec<_>>());
@@ -123,9 +130,7 @@ fn a_device_that_knocks_is_listed_and_all_of_it_appears_in_its_order_when_it_is_
     let tracker = Tracker::start(frontend.mqtt, DEVICE);
     until("it has published", || (tracker.acknowledged() >= 100).then_some(()));
     let knock = until("it is listed", || {
-        let held = cli.json(&["device", "held"]);
-        let list = held.as_array().or_else(|| held["held"].as_array()).unwrap().clone();
-        list.into_iter().find(|knock| knock["messages"].as_u64().is_some_and(|count| count >= 100))
+        knocking(&api).into_iter().find(|knock| knock["messages"].as_u64().is_some_and(|count| count >= 100))
     });
     assert_eq!((&knock["id"], &knock["account"]), (&DEVICE.into(), &"bce_device".into()));
     assert!(knock["remote_address"].as_str().unwrap().starts_with("127.0.0.1:"), "{knock}");
@@ -145,10 +150,7 @@ fn a_device_that_knocks_is_listed_and_all_of_it_appears_in_its_order_when_it_is_
         Some(positions(kafka, &prefix)).filter(|positions| positions.len() as u64 >= count)
     });
     assert_eq!(decoded, places);
-    until("nobody knocks", || {
-        let held = cli.json(&["device", "held"]);
-        held.as_array().or_else(|| held["held"].as_array()).unwrap().is_empty().then_some(())
-    });
+    until("nobody knocks", || knocking(&api).is_empty().then_some(()));
     assert_eq!(cli.json(&["device", "show", DEVICE])["release_pending"], false);
     decoder.process.stop();
     frontend.process.stop();
@@ -171,13 +173,9 @@ fn a_release_that_is_killed_goes_on_where_it_was() {
         }),
     );
     let api = ApiService::ready(kafka, &prefix);
-    let knocking = |api: &ApiService| {
-        let cli = Cli { url: &api.url, token: TOKEN };
-        let held = cli.json(&["device", "held"]);
-        let list = held.as_array().or_else(|| held["held"].as_array()).unwrap();
-        list.first().and_then(|knock| knock["messages"].as_u64()).unwrap_or(0)
-    };
-    until("all of it is known", || (knocking(&api) == COUNT).then_some(()));
+    until("all of it is known", || {
+        knocking(&api).iter().any(|knock| knock["messages"] == COUNT).then_some(())
+    });
     Cli { url: &api.url, token: TOKEN }.run(&["device", "add", DEVICE]);
     let half_way = until("some is released", || Some(raw(kafka, &prefix).len()).filter(|count| *count > 0));
     api.process.signal("KILL");
