@@ -8,10 +8,11 @@ mod alive;
 mod elsewhere;
 mod metrics;
 mod table;
+mod told;
 mod writer;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetwire_model::DeviceId;
@@ -26,8 +27,8 @@ use crate::metrics::DoorMetrics;
 use metrics::PresenceMetrics;
 use table::{Change, Seen, Table};
 
-pub(crate) use elsewhere::Elsewhere;
-pub(crate) use writer::{Names, Writer};
+pub(crate) use told::Told;
+pub(crate) use writer::Names;
 
 /// Settings of what a frontend tells of its sessions; `[frontend.presence]` in the sample.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -126,7 +127,7 @@ impl Presence {
 #[derive(Debug)]
 pub(crate) struct Watchers {
     pub(crate) metrics: DoorMetrics,
-    pub(crate) presence: std::sync::Arc<Presence>,
+    pub(crate) presence: Arc<Presence>,
 }
 
 impl Observer for Watchers {

@@ -30,7 +30,7 @@ use crate::directory::Directory;
 use crate::fabric::{self, Dispatcher, Downlink, Fabric, Outgoing};
 use crate::ingest::{self, KafkaIngest, Origin};
 use crate::metrics::{DoorMetrics, IngestMetrics, downlink_metrics};
-use crate::presence::{Elsewhere, Names, Presence, Watchers, Writer};
+use crate::presence::{Names, Told, Watchers};
 use crate::revoked::Revoker;
 use crate::session_metrics::MessageMetrics;
 use crate::transports;
@@ -82,7 +82,6 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         let metrics = metrics.clone();
         move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
     })?;
-    let presence = Arc::new(Presence::new(settings.max_connections));
     let names = Names {
         topic: topics.name(Topic::Sessions),
         frontend_id: origin.frontend_id.clone(),
@@ -90,12 +89,12 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         // Nothing is served to other services yet.
         address: String::new(),
     };
-    let writer = Writer::new(&kafka, Arc::clone(&presence), directory.clone(), names.clone())?;
+    let told = Told::new(&kafka, names, directory.clone(), settings)?;
     let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
     let parts = Parts {
         authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory.clone(), settings)),
         ingest: Arc::clone(&ingest),
-        observer: Arc::new(Watchers { metrics: DoorMetrics::new(), presence: Arc::clone(&presence) }),
+        observer: Arc::new(Watchers { metrics: DoorMetrics::new(), presence: told.presence() }),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
     let server = bind(settings, grace, parts)?;
@@ -104,13 +103,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let (fabric, dispatcher) = fabric::start()?;
     ingest.connect_listeners(fabric.clone(), server.sessions());
 
-    let elsewhere = Elsewhere {
-        client: kafka,
-        topic: names.topic,
-        run: names.run,
-        presence,
-        sessions: server.sessions(),
-    };
+    let sessions = server.sessions();
     let stop = stages.open("sessions");
     stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
     stages.spawn("revoked sessions", Revoker::new(directory).run(server.sessions(), stop.clone()));
@@ -122,10 +115,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let stop = stages.open("ingest");
     let condition = health.condition("kafka_producer");
     stages.spawn("ingest producer", watch_producer(ingest, condition, stop, grace));
-    let stop = stages.open("presence");
-    let (every, patience) = (settings.presence.alive_interval, grace.mul_f64(0.3));
-    stages.spawn("writer of sessions", writer.run(every, stop.clone(), patience));
-    stages.spawn_blocking("follower of sessions", move || elsewhere.follow(&stop));
+    told.add_to(stages, sessions, grace);
     for Listener { transport, address } in &listeners {
         info!(%address, transport = transport.code(), "devices may connect");
     }

@@ -39,21 +39,22 @@ pub struct Dependencies {
 }
 
 /// Adds the projector and the view, as stages of their own. The settings are checked.
+#[expect(clippy::needless_pass_by_value, reason = "as the start of every service")]
 pub fn start(settings: &StateSettings, needs: Dependencies, stages: &mut Stages) -> Result<Arc<States>> {
-    let states = Arc::new(States::new(settings.max_devices));
-    project(settings, &needs, &states, stages)?;
-    follow_into(&states, &needs, stages);
-    Ok(states)
+    let view = Arc::new(States::new(settings.max_devices));
+    project(settings, &needs, &view, stages)?;
+    follow_into(&view, &needs, stages);
+    Ok(view)
 }
 
 /// Adds the view alone, for a process that only looks.
 pub fn follow(settings: &StateSettings, needs: &Dependencies, stages: &mut Stages) -> Arc<States> {
-    let states = Arc::new(States::new(settings.max_devices));
-    follow_into(&states, needs, stages);
-    states
+    let view = Arc::new(States::new(settings.max_devices));
+    follow_into(&view, needs, stages);
+    view
 }
 
-fn follow_into(states: &Arc<States>, needs: &Dependencies, stages: &mut Stages) {
+fn follow_into(view: &Arc<States>, needs: &Dependencies, stages: &mut Stages) {
     let stop = stages.open("device state view");
     let topics = [
         (Which::Sessions, Topic::Sessions, "sessions"),
@@ -64,7 +65,7 @@ fn follow_into(states: &Arc<States>, needs: &Dependencies, stages: &mut Stages) 
             which,
             client: needs.kafka.clone(),
             topic: needs.topics.name(topic),
-            states: Arc::clone(states),
+            states: Arc::clone(view),
             condition: needs.health.condition(name),
         };
         let stop = stop.clone();
@@ -75,7 +76,7 @@ fn follow_into(states: &Arc<States>, needs: &Dependencies, stages: &mut Stages) 
 fn project(
     settings: &StateSettings,
     needs: &Dependencies,
-    states: &Arc<States>,
+    view: &Arc<States>,
     stages: &mut Stages,
 ) -> Result<()> {
     let Dependencies { kafka, topics, health, grace } = needs;
@@ -93,7 +94,7 @@ fn project(
     };
     let monitor = consumer.monitor();
     let projector =
-        Arc::new(Projector::new(Arc::clone(states), source, monitor, broken.clone(), settings.interval));
+        Arc::new(Projector::new(Arc::clone(view), source, monitor, broken.clone(), settings.interval));
     let ended = CancellationToken::new();
     stages.spawn(
         "readiness of device states",

@@ -14,24 +14,24 @@ use fleetwire_mqtt::{End, Sessions};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use super::{Presence, Seen};
+use super::{Presence, Seen, Table};
 
 /// How long one attempt to open the topic takes.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// Follows the sessions topic, from its end: what was before is of no session here.
 #[derive(Debug)]
-pub(crate) struct Elsewhere {
-    pub(crate) client: ClientSettings,
-    pub(crate) topic: String,
-    pub(crate) run: String,
-    pub(crate) presence: Arc<Presence>,
-    pub(crate) sessions: Sessions,
+pub(super) struct Elsewhere {
+    pub(super) client: ClientSettings,
+    pub(super) topic: String,
+    pub(super) run: String,
+    pub(super) presence: Arc<Presence>,
+    pub(super) sessions: Sessions,
 }
 
 impl Elsewhere {
     /// Follows until told to stop; blocks. While Kafka or the topic is away it waits.
-    pub(crate) fn follow(&self, stop: &CancellationToken) -> Result<()> {
+    pub(super) fn follow(&self, stop: &CancellationToken) -> Result<()> {
         let options =
             ReaderOptions { start: Start::End, missing: MissingTopic::Wait, ready_timeout: ATTEMPT };
         let reader = loop {
@@ -44,6 +44,9 @@ impl Elsewhere {
                 Err(err) => return Err(err.into()),
             }
         };
+        // A session that began before the topic was followed may have a newer one elsewhere. Whoever has that writes it
+        // again when it sees the older one's record.
+        self.presence.change(Table::write_again);
         reader.run(stop, |event| {
             if let Event::Record(record) = event {
                 self.take(&record);

@@ -104,16 +104,13 @@ impl Table {
             accepts_commands: false,
             version,
         };
-        match self.held.get_mut(device) {
-            Some(held) => {
-                self.ended -= usize::from(held.change.end.is_some());
-                held.change = change;
-                held.is_ceded = false;
-            }
-            None => {
-                let held = Held { change, written: version, is_queued: false, is_ceded: false };
-                self.held.insert(device.clone(), held);
-            }
+        if let Some(held) = self.held.get_mut(device) {
+            self.ended -= usize::from(held.change.end.is_some());
+            held.change = change;
+            held.is_ceded = false;
+        } else {
+            let held = Held { change, written: version, is_queued: false, is_ceded: false };
+            self.held.insert(device.clone(), held);
         }
         self.touch(device);
     }
@@ -185,6 +182,17 @@ impl Table {
                 Seen::Repaired
             }
             _ => Seen::Irrelevant,
+        }
+    }
+
+    /// Writes every session that is connected again: what others wrote of their devices may have been missed.
+    pub(super) fn write_again(&mut self) {
+        let is_written =
+            |held: &Held| held.change.end.is_none() && !held.is_ceded && held.written == held.change.version;
+        let written = self.held.iter().filter(|(_, held)| is_written(held));
+        let written: Vec<DeviceId> = written.map(|(device, _)| device.clone()).collect();
+        for device in &written {
+            self.touch(device);
         }
     }
 

@@ -52,7 +52,7 @@ enum Sent {
 
 /// Writes the sessions topic.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(super) struct Writer {
     producer: Producer<Sent>,
     presence: Arc<Presence>,
     directory: Directory,
@@ -61,7 +61,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(
+    pub(super) fn new(
         kafka: &ClientSettings,
         presence: Arc<Presence>,
         directory: Directory,
@@ -79,7 +79,7 @@ impl Writer {
 
     /// Writes until told to stop; then says of every session that it is over, and of this frontend that it is gone,
     /// for at most `patience`.
-    pub(crate) async fn run(
+    pub(super) async fn run(
         self,
         alive_every: Duration,
         stop: CancellationToken,

@@ -130,6 +130,22 @@ fn a_late_record_of_an_older_session_is_written_over() {
 }
 
 #[test]
+fn what_is_connected_can_be_written_again() {
+    let mut table = Table::new(10);
+    let devices = ["a", "b", "c"].map(|id| id.parse::<DeviceId>().unwrap());
+    for device in &devices {
+        table.connect(device, &facts(1, 1000));
+    }
+    drain(&mut table);
+    table.end(&devices[0], &facts(1, 1000), "peer_gone", 2000);
+    table.seen(&devices[1], Some(u64::MAX));
+    table.write_again();
+    let written = drain(&mut table);
+    assert_eq!(written.len(), 2, "the end of one, and one that is connected here");
+    assert_eq!(written.iter().filter(|change| change.end.is_none()).count(), 1);
+}
+
+#[test]
 fn ends_beyond_the_bound_are_told() {
     let mut table = Table::new(1);
     let devices = ["a", "b"].map(|id| id.parse::<DeviceId>().unwrap());
@@ -160,13 +176,14 @@ fn at_a_stop_every_session_is_over() {
 
 #[test]
 #[ignore = "measures memory, alone: cargo test --release -p fleetwire-frontend -- --ignored --nocapture memory"]
+#[expect(clippy::print_stdout, reason = "a measurement")]
 fn memory_of_a_hundred_thousand_sessions() {
+    const SESSIONS: u64 = 100_000;
     let resident = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap().to_owned();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     };
-    const SESSIONS: u64 = 100_000;
     let (mut table, before) = (Table::new(10), resident());
     let device = |number: u64| (860_000_000_000_000 + number * 7).to_string().parse::<DeviceId>().unwrap();
     for number in 0..SESSIONS {
