@@ -89,7 +89,7 @@ fn while_a_password_is_changed_both_open_the_account_and_the_metrics_tell_which_
     both.process.stop();
     let new = start(&[("", NEW)]);
     assert_eq!([code(&new, SECRET), code(&new, NEW)], [0x86, 0]);
-    assert_eq!(used(&new, "1"), 1.0);
+    assert_eq!((used(&new, "1"), used(&new, "2")), (1.0, 0.0));
 }
 
 #[test]
