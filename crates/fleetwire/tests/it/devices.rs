@@ -1,5 +1,6 @@
 //! Devices by hand: through the commands and the API, on a real Kafka with a real client, and in `fleetwire run`.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -161,7 +162,7 @@ fn a_file_of_devices_is_imported_line_by_line_and_exported_again() {
     };
     let mut text = String::from("id,model,name,labels\n");
     for n in 0..3000 {
-        text += &format!("{},xirgo-lx41,\"truck, {n}\",vehicle=truck;n={n}\n", imei(n));
+        writeln!(text, "{},xirgo-lx41,\"truck, {n}\",vehicle=truck;n={n}", imei(n)).unwrap();
         if n == 1500 {
             text.push_str("867035046242896,xirgo-lx41,typo,\nboat-7,no-such-model,boat,\n");
         }

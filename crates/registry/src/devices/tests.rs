@@ -142,8 +142,8 @@ fn only_what_is_kept_counts_as_a_change() {
         status: DeviceStatus::Active.into(),
         ..pb::Device::default()
     };
-    let changed = devices.apply(ID.as_bytes(), Some(&device.encode_to_vec())).unwrap().unwrap();
-    assert!(changed.before.is_none() && changed.after.unwrap().is_active());
+    let seen = devices.apply(ID.as_bytes(), Some(&device.encode_to_vec())).unwrap().unwrap();
+    assert!(seen.before.is_none() && seen.after.unwrap().is_active());
     device.name = "a truck".into();
     device.revision = 2;
     assert!(devices.apply(ID.as_bytes(), Some(&device.encode_to_vec())).unwrap().is_none());
