@@ -1,5 +1,6 @@
 //! Tables of any length, and what stands in their cells.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::when;
@@ -44,7 +45,8 @@ fn line<T: AsRef<str>>(out: &mut impl Write, cells: &[T], widths: &[usize]) -> i
     let mut text = String::new();
     for (cell, &width) in cells.iter().zip(widths) {
         let cell = cell.as_ref();
-        text.push_str(&format!("{cell:<width$}  "));
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{cell:<width$}  ");
     }
     writeln!(out, "{}", text.trim_end())
 }

@@ -19,6 +19,7 @@ use crate::config::FrontendSettings;
 use crate::directory::Directory;
 use crate::logins::Logins;
 use crate::metrics::LoginMetrics;
+use crate::proofs::ProofMetrics;
 use crate::revoked::Revoker;
 use crate::strangers::Strangers;
 
@@ -42,6 +43,7 @@ impl Doorkeeper {
         directory: Directory,
         settings: &FrontendSettings,
     ) -> Self {
+        let proofs = ProofMetrics::new(&accounts);
         Self {
             accounts,
             revoker: Revoker::new(directory.clone()),
@@ -51,6 +53,7 @@ impl Doorkeeper {
                 strangers: Strangers::new(settings.unactivated_limits.clone(), Instant::now()),
                 publish_rate: settings.sessions.publish_rate(),
                 server_keep_alive: settings.sessions.server_keep_alive(),
+                proofs,
             },
             subscribers,
             logins: Logins::new(&settings.logins, Instant::now(), LoginMetrics::new()),

@@ -14,6 +14,7 @@ pub mod logins;
 pub mod metrics;
 mod mirror;
 mod presence;
+mod proofs;
 pub mod record;
 pub mod revoked;
 pub mod service;

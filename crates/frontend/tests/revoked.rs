@@ -1,6 +1,11 @@
 //! Sessions end on every frontend within a second of the registry's change, with real clients and a real Kafka; and
 //! what a device publishes goes where its registry entry says.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::large_futures,
+    reason = "a test may stop at the first surprise, and may hold a client or two on its stack"
+)]
 
 mod site;
 

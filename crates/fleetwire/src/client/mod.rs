@@ -5,6 +5,7 @@ mod in_process;
 mod problem;
 mod types;
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use ureq::{Agent, Body};
 pub(crate) use find::ApiFlags;
 pub(crate) use problem::{NotFound, Problem};
 pub(crate) use types::{
-    Counts, Device, Devices, Held, HeldDevice, ImportLine, LineError, Model, Models, Position, Setup, State,
+    Counts, Device, Devices, Held, HeldDevice, ImportLine, LineError, Model, ModelOutput, Models, Position,
+    Setup, State,
 };
 
 use crate::process::Usage;
@@ -27,7 +29,7 @@ use crate::process::Usage;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long the API may take to begin its answer. A change waits for Kafka there.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// How long all waits together may take that the API asks for with Retry-After.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -192,7 +194,8 @@ pub(crate) fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a text cannot fail.
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

@@ -126,8 +126,8 @@ fn a_device_of_which_publishes_are_held_is_active_and_not_direct() {
     let found = devices.get(&id).unwrap();
     assert!(found.is_active() && !found.is_direct());
     device.release_pending = false;
-    let changed = devices.apply(ID.as_bytes(), Some(&device.encode_to_vec())).unwrap().unwrap();
-    assert!(changed.before.unwrap().release_pending && changed.after.unwrap().is_direct());
+    let seen = devices.apply(ID.as_bytes(), Some(&device.encode_to_vec())).unwrap().unwrap();
+    assert!(seen.before.unwrap().release_pending && seen.after.unwrap().is_direct());
     assert!(devices.get(&id).unwrap().is_direct());
 }
 
