@@ -1,9 +1,5 @@
 //! Keepers against the real Kafka: what is held is released in its order, once, whoever dies in between.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, and watches from outside"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod world;
 
@@ -114,11 +110,15 @@ fn keepers_that_come_and_go_share_releases_and_repeat_nothing() {
     eventually("some is released", || !world.raw().is_empty());
     let second = Member::start(&world, "b");
     for hundred in 20..25 {
-        devices.iter().for_each(|device| world.hold(&producer, device, hundred * 100..(hundred + 1) * 100));
+        for device in &devices {
+            world.hold(&producer, device, hundred * 100..(hundred + 1) * 100);
+        }
     }
     eventually("they share", || [&first, &second].iter().all(|m| m.monitor.health().partitions == 2));
     first.stop();
-    devices.iter().for_each(|device| world.hold(&producer, device, 2_500..2_600));
+    for device in &devices {
+        world.hold(&producer, device, 2_500..2_600);
+    }
     eventually("everything is there", || {
         let raw = world.raw();
         raw.len() == devices.len() && raw.values().all(|numbers| numbers.len() >= 2_600)
