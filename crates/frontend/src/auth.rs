@@ -19,6 +19,7 @@ use crate::config::FrontendSettings;
 use crate::directory::Directory;
 use crate::logins::Logins;
 use crate::metrics::LoginMetrics;
+use crate::proofs::ProofMetrics;
 
 /// Judges CONNECTs from memory.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ impl Doorkeeper {
         directory: Directory,
         settings: &FrontendSettings,
     ) -> Self {
+        let proofs = ProofMetrics::new(&accounts);
         Self {
             accounts,
             devices: DeviceRules {
@@ -46,6 +48,7 @@ impl Doorkeeper {
                 unactivated: settings.unactivated,
                 publish_rate: settings.sessions.publish_rate(),
                 server_keep_alive: settings.sessions.server_keep_alive(),
+                proofs,
             },
             subscribers,
             logins: Logins::new(&settings.logins, Instant::now(), LoginMetrics::new()),

@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod logins;
 pub mod metrics;
 mod mirror;
+mod proofs;
 pub mod record;
 pub mod service;
 mod session_metrics;

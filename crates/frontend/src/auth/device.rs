@@ -13,6 +13,7 @@ use super::client_id::{Space, assigned, choose, is_device_id, is_relay_id};
 use crate::config::Unactivated;
 use crate::directory::Directory;
 use crate::identity::Identity;
+use crate::proofs::{Proof, ProofMetrics};
 use crate::record::Head;
 
 /// Judges clients of device accounts.
@@ -24,6 +25,7 @@ pub(super) struct DeviceRules {
     pub(super) publish_rate: Option<u32>,
     /// Keep-alive that MQTT 5 devices are told to use, seconds.
     pub(super) server_keep_alive: Option<u16>,
+    pub(super) proofs: ProofMetrics,
 }
 
 /// The client as its CONNECT and its certificate describe it.
@@ -44,21 +46,22 @@ impl DeviceRules {
         let claim = self.claim(account, connect, peer);
         let own = claim.as_ref().ok().and_then(|claim| claim.login.as_ref()?.password);
         let password = connect.password.as_deref().unwrap_or_default();
-        let proven = match (account.settings.password, own) {
+        let proof = match (account.settings.password, own) {
             // `claim` is an error without a certificate.
-            (PasswordRule::Certificate, _) => true,
-            (PasswordRule::Required | PasswordRule::Own, Some(own)) => own.accepts(password),
-            (PasswordRule::Own, None) => false,
-            (PasswordRule::Required, None) => account.accepts(password),
+            (PasswordRule::Certificate, _) => Some(Proof::Certificate),
+            (PasswordRule::Required | PasswordRule::Own, Some(own)) => {
+                own.accepts(password).then_some(Proof::Own)
+            }
+            (PasswordRule::Own, None) => None,
+            (PasswordRule::Required, None) => account.opened_by(password).map(Proof::Shared),
         };
-        if !proven {
-            return Err(Refusal::BadCredentials);
-        }
+        let proof = proof.ok_or(Refusal::BadCredentials)?;
         let claim = claim?;
         if claim.device.is_some() {
             self.admit(claim.login.as_ref(), account)?;
         }
         let grant = grant(account, connect, claim)?;
+        self.proofs.count(&account.name, proof);
         Ok(Grant { publish_rate: self.publish_rate, server_keep_alive: self.server_keep_alive, ..grant })
     }
 

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use fleetwire_kafka::{ReaderError, TailReader};
 use fleetwire_model::{Topic, Topics};
-use fleetwire_service::health::Condition;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, spawn_blocking};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::change::ChangeError;
@@ -52,10 +51,12 @@ impl RegistrarTask {
         let rules = Rules { accounts: needs.accounts.clone() };
         let engine = Engine::new(&needs.client, &needs.topics, rules, following.parts());
         let reading = spawn_blocking({
-            let (condition, stop) = (needs.condition.clone(), stop.clone());
-            move || first_read(&engine, &condition, &stop).map(|()| engine)
+            let stop = stop.clone();
+            move || first_read(&engine, &stop).map(|()| engine)
         });
         let mut engine = refuse_while(&mut self.jobs, reading).await?;
+        // Not before changes are made, too.
+        needs.condition.ready();
         info!(devices = following.records.len(), "the records of the device registry are read");
         loop {
             let job = tokio::select! {
@@ -90,7 +91,8 @@ struct Following {
     tail: Arc<TailReader>,
     records: Arc<Records>,
     progress: Arc<Progress>,
-    stop: CancellationToken,
+    /// Stops it, also when whoever waits for it is dropped.
+    stop: DropGuard,
     /// It has ended, by itself or because it was told to.
     ended: CancellationToken,
     thread: tokio::task::JoinHandle<Result<(), ReaderError>>,
@@ -108,7 +110,7 @@ impl Following {
                 follow(&tail, &records, &progress, &stop)
             }
         });
-        Ok(Self { tail, records, progress, stop, ended, thread })
+        Ok(Self { tail, records, progress, stop: stop.drop_guard(), ended, thread })
     }
 
     fn parts(&self) -> (Arc<TailReader>, Arc<Records>, Arc<Progress>) {
@@ -116,7 +118,7 @@ impl Following {
     }
 
     async fn end(self) -> Result<(), ReaderError> {
-        self.stop.cancel();
+        drop(self.stop);
         self.thread.await.map_err(|error| panicked(&error)).flatten()
     }
 }
@@ -148,13 +150,8 @@ pub(super) fn devices(topics: &Topics) -> String {
 }
 
 /// Reads what is there at the start.
-fn first_read(engine: &Engine, condition: &Condition, stop: &CancellationToken) -> Result<(), ReaderError> {
-    while !stop.is_cancelled() {
-        if engine.catch_up(ATTEMPT)? {
-            condition.ready();
-            break;
-        }
-    }
+fn first_read(engine: &Engine, stop: &CancellationToken) -> Result<(), ReaderError> {
+    while !stop.is_cancelled() && !engine.catch_up(ATTEMPT)? {}
     Ok(())
 }
 
