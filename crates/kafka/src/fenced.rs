@@ -107,7 +107,11 @@ impl FencedWriter {
         let deadline = Instant::now() + limit;
         let producer = match std::mem::replace(&mut self.standing, Standing::Out) {
             Standing::Asking(producer) => producer,
-            Standing::Out | Standing::Holding(_) | Standing::Open(_) => self.producer()?,
+            Standing::Out | Standing::Holding(_) | Standing::Open(_) => {
+                let producer = self.producer()?;
+                producer.wait_for_broker(limit.min(SLICE));
+                producer
+            }
         };
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -19,6 +19,9 @@ use crate::settings::ClientSettings;
 /// Follows all partitions of one topic. One thread calls [`Self::next`]; others may ask for [`Self::ends`] meanwhile.
 pub struct TailReader {
     inner: BaseConsumer<QuietContext>,
+    /// Asks for the ends. On the reader's own connection the answer would come after that of a fetch, which waits for
+    /// records for up to half a second.
+    asker: BaseConsumer<QuietContext>,
     topic: String,
     /// Where each partition began at the start.
     first: Vec<i64>,
@@ -35,20 +38,21 @@ impl TailReader {
         // librdkafka wants a group for any consumer; this one joins none and commits nothing.
         let mut config = settings.consumer_config("fleetwire-reader").map_err(ClientError::from)?;
         config.set("auto.offset.reset", "earliest");
-        let inner =
-            BaseConsumer::from_config_and_context(&config, QuietContext).map_err(ClientError::from)?;
+        let client =
+            || BaseConsumer::from_config_and_context(&config, QuietContext).map_err(ClientError::from);
+        let (inner, asker) = (client()?, client()?);
         let deadline = Instant::now() + limit;
-        let count = retry(deadline, stop, MissingTopic::Wait, || partitions(&inner, topic))?;
+        let count = retry(deadline, stop, MissingTopic::Wait, || partitions(&asker, topic))?;
         let (mut assignment, mut first) = (TopicPartitionList::with_capacity(count), Vec::new());
         for number in (0..).take(count) {
-            let (low, _) = retry(deadline, stop, MissingTopic::Wait, || watermarks(&inner, topic, number))?;
+            let (low, _) = retry(deadline, stop, MissingTopic::Wait, || watermarks(&asker, topic, number))?;
             first.push(low);
             assignment
                 .add_partition_offset(topic, number, Offset::Offset(low))
                 .map_err(|error| fatal(&error))?;
         }
         inner.assign(&assignment).map_err(|error| fatal(&error))?;
-        Ok(Self { inner, topic: topic.to_owned(), first })
+        Ok(Self { inner, asker, topic: topic.to_owned(), first })
     }
 
     /// The next record, waited for at most `wait`. Kafka being away is no error: it is tried again for ever.
@@ -78,7 +82,7 @@ impl TailReader {
             asked.add_partition_offset(&self.topic, number, Offset::End).map_err(|error| fatal(&error))?;
         }
         let away = |error: KafkaError| classify(&self.topic, &error);
-        let ends = self.inner.offsets_for_times(asked, limit).map_err(away)?;
+        let ends = self.asker.offsets_for_times(asked, limit).map_err(away)?;
         for found in ends.elements() {
             found.error().map_err(away)?;
             if !matches!(found.offset(), Offset::Offset(_)) {

@@ -95,3 +95,64 @@ impl Records {
 fn decode(record: &[u8]) -> Option<pb::Device> {
     pb::Device::decode(record).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(count: u32) -> Records {
+        let records = Records::default();
+        for number in 0..count {
+            let id = format!("truck-{number:04}");
+            let group = if number.is_multiple_of(100) { "rare" } else { "" };
+            let device =
+                pb::Device { device_id: id.clone(), group: group.to_owned(), ..pb::Device::default() };
+            records.put(id.parse().unwrap(), Some(&device.encode_to_vec()));
+        }
+        records
+    }
+
+    fn ids(page: &Page) -> Vec<&str> {
+        page.devices.iter().map(|device| device.device_id.as_str()).collect()
+    }
+
+    #[test]
+    fn pages_lead_through_all_devices_in_their_order() {
+        let records = records(1000);
+        assert_eq!(records.len(), 1000);
+        let (mut after, mut seen) = (None, Vec::new());
+        loop {
+            let page = records.page(after.as_ref(), 300, usize::MAX, |_| true);
+            seen.extend(ids(&page).into_iter().map(str::to_owned));
+            let Some(next) = page.next else { break };
+            assert_eq!(next.as_str(), seen.last().unwrap());
+            after = Some(next);
+        }
+        assert!(seen.len() == 1000 && seen.is_sorted());
+    }
+
+    #[test]
+    fn a_page_looks_at_no_more_than_it_may_and_tells_where_it_stopped() {
+        let records = records(1000);
+        let rare =
+            |after: Option<&DeviceId>, scan| records.page(after, 3, scan, |device| device.group == "rare");
+        let first = rare(None, 150);
+        assert_eq!(ids(&first), ["truck-0000", "truck-0100"]);
+        let stopped = first.next.unwrap();
+        assert_eq!(stopped.as_str(), "truck-0149");
+        let nothing = rare(Some(&stopped), 10);
+        assert!(nothing.devices.is_empty() && nothing.next.is_some());
+        let rest = rare(Some(&"truck-0801".parse().unwrap()), 1000);
+        assert_eq!((ids(&rest), rest.next), (vec!["truck-0900"], None));
+    }
+
+    #[test]
+    fn a_device_without_a_record_is_gone() {
+        let records = records(2);
+        let id = "truck-0001".parse().unwrap();
+        assert!(records.get(&id).is_some());
+        records.put(id.clone(), None);
+        assert!(records.get(&id).is_none() && records.len() == 1);
+        assert_eq!(records.page(None, 10, 10, |_| true).next, None);
+    }
+}

@@ -38,6 +38,12 @@ impl<O: Send + 'static> Producer<O> {
         self
     }
 
+    /// Waits until a broker has answered; whether one did in time is for the next call to find. Without this,
+    /// librdkafka begins [`Self::init_transactions`] without a broker to ask, and tries again only half a second later.
+    pub(crate) fn wait_for_broker(&self, limit: Duration) {
+        let _ = self.inner.client().fetch_cluster_id(limit);
+    }
+
     /// Makes itself known, and ends what an earlier producer of the same id left open.
     pub(crate) fn init_transactions(&self, limit: Duration) -> KafkaResult<()> {
         self.inner.init_transactions(limit)
