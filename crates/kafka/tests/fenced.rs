@@ -5,8 +5,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use fleetwire_kafka::{Delivered, FencedError, FencedWriter, Record, TailReader};
-use support::{LIMIT, settings, topic, unique};
+use fleetwire_apache_kafka::ApacheKafka;
+use fleetwire_kafka::{ClientSettings, Delivered, FencedError, FencedWriter, Record, TailReader};
+use support::{LIMIT, settings, topic, topic_at, unique};
 use tokio_util::sync::CancellationToken;
 
 const PARTITIONS: i32 = 3;
@@ -95,4 +96,27 @@ fn what_a_dead_writer_left_open_is_undone_by_the_next_one() {
     assert_eq!(read(&reader), [""; 0]);
     write(&mut other, &[record(&topic, "whole")]).unwrap();
     assert_eq!(read(&reader), ["whole"]);
+}
+
+#[test]
+fn a_commit_without_an_answer_is_decided_by_the_next_taking_of_the_id() {
+    let mut kafka = ApacheKafka::single().unwrap();
+    let topic = topic_at(&kafka.bootstrap(), PARTITIONS, &[]);
+    let settings = ClientSettings::new(kafka.bootstrap());
+    let mut one = FencedWriter::new(&settings, &unique("id"), Duration::from_secs(30));
+    let reader = TailReader::new(&settings, &topic, LIMIT, &CancellationToken::new()).unwrap();
+    one.take(LIMIT).unwrap();
+    let delivered = one.send(&[record(&topic, "a"), record(&topic, "b")], LIMIT).unwrap();
+    kafka.pause(0).unwrap();
+    assert_eq!(one.commit(Duration::from_secs(1)), Err(FencedError::Unknown));
+    assert!(!one.is_held());
+    let away = one.take(Duration::from_secs(1));
+    assert!(matches!(away, Err(FencedError::Unreachable(_))), "{away:?}");
+    kafka.resume(0).unwrap();
+    one.take(LIMIT).unwrap();
+    // All of it or nothing, and no more changes.
+    let keys = read(&reader);
+    assert!(keys.is_empty() || keys == ["a", "b"], "{keys:?} {delivered:?}");
+    write(&mut one, &[record(&topic, "c")]).unwrap();
+    assert_eq!(read(&reader), ["c"]);
 }

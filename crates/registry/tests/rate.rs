@@ -17,16 +17,16 @@ use fleetwire_registry::{Applied, Catalogue};
 use support::{Running, activate, id, topics};
 use tokio::task::LocalSet;
 
-const DEVICES: u64 = 1_000_000;
-const BATCH: usize = 5_000;
+const DEVICES: u32 = 1_000_000;
+const BATCH: u32 = 5_000;
 const SINGLE: usize = 300;
 
-fn imei(number: u64) -> DeviceId {
-    let first_14 = 86_703_504_000_000 + number;
+fn imei(number: u32) -> DeviceId {
+    let first_14 = 86_703_504_000_000 + u64::from(number);
     Imei::from_number(first_14 * 10 + u64::from(Imei::check_digit(first_14))).unwrap().into()
 }
 
-fn import(number: u64) -> Change {
+fn import(number: u32) -> Change {
     let model = Catalogue::built_in().get(Catalogue::DEFAULT).unwrap();
     Change::Activate {
         device: imei(number),
@@ -93,24 +93,24 @@ async fn how_fast_changes_are() {
         other.stop().await;
 
         let begun = Instant::now();
-        for first in (0..DEVICES).step_by(BATCH) {
-            let changes = (first..first + BATCH as u64).map(import).collect();
+        for first in (0..DEVICES).step_by(BATCH as usize) {
+            let changes = (first..first + BATCH).map(import).collect();
             let applied = running.registrar.apply(changes, Who::new("import")).await;
             assert!(applied.iter().all(Result::is_ok));
         }
         let took = begun.elapsed();
         println!(
             "{DEVICES} devices in batches of {BATCH}: {took:?}, {:.0}/s",
-            DEVICES as f64 / took.as_secs_f64()
+            f64::from(DEVICES) / took.as_secs_f64()
         );
 
         // The first one stays, so that nothing that it would give back is counted as free.
         let (before, begun) = (resident(), Instant::now());
         let fresh = Running::start(&client, &topics).await;
         let took = begun.elapsed();
-        let bytes = resident().saturating_sub(before) / DEVICES;
+        let bytes = resident().saturating_sub(before) / u64::from(DEVICES);
         println!("a fresh process reads them in {took:?}, {bytes} bytes a device");
-        assert_eq!(fresh.records.len() as u64, DEVICES + 1);
+        assert_eq!(fresh.records.len(), DEVICES as usize + 1);
         fresh.stop().await;
         running.stop().await;
     };

@@ -66,7 +66,7 @@ pub struct RegistrarTask {
 }
 
 /// Jobs that may wait for their turn; whoever comes then waits for room.
-const QUEUE: usize = 64;
+const QUEUE: usize = 256;
 /// How long a change may wait for Kafka.
 const PATIENCE: Duration = Duration::from_secs(30);
 
