@@ -9,7 +9,7 @@ mod tests;
 use std::time::Instant;
 
 use fleetwire_mqtt::packet::Connect;
-use fleetwire_mqtt::{Authenticator, Grant, Peer, Refusal};
+use fleetwire_mqtt::{Authenticator, Grant, Peer, Refusal, SessionFacts};
 use fleetwire_registry::Accounts;
 use fleetwire_registry::account::{SharedPassword, WELL_KNOWN_PASSWORD};
 
@@ -20,6 +20,7 @@ use crate::directory::Directory;
 use crate::logins::Logins;
 use crate::metrics::LoginMetrics;
 use crate::proofs::ProofMetrics;
+use crate::revoked::Revoker;
 
 /// Judges CONNECTs from memory.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Doorkeeper {
     devices: DeviceRules,
     subscribers: Subscribers,
     logins: Logins,
+    revoker: Revoker,
     /// Compared with where there is no account, so that the answer takes as long as for one.
     nobody: SharedPassword,
 }
@@ -43,6 +45,7 @@ impl Doorkeeper {
         let proofs = ProofMetrics::new(&accounts);
         Self {
             accounts,
+            revoker: Revoker::new(directory.clone()),
             devices: DeviceRules {
                 directory,
                 unactivated: settings.unactivated,
@@ -81,5 +84,9 @@ impl Authenticator for Doorkeeper {
             Err(_) => {}
         }
         judged
+    }
+
+    fn still_admits(&self, session: &SessionFacts) -> bool {
+        !self.revoker.revokes(&*session.identity)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::logins::LoginSettings;
+use crate::presence::PresenceSettings;
 use crate::session_settings::SessionSettings;
 use crate::transports::{Gate, ProxyProtocol, Tls, WebSocket};
 
@@ -42,6 +43,8 @@ pub struct FrontendSettings {
     pub proxy_protocol: ProxyProtocol,
     /// Limits at the door.
     pub gate: Gate,
+    /// What it tells of its sessions.
+    pub presence: PresenceSettings,
 }
 
 /// What becomes of a device that nobody activated.
@@ -71,6 +74,7 @@ impl Default for FrontendSettings {
             websocket: WebSocket::default(),
             proxy_protocol: ProxyProtocol::default(),
             gate: Gate::default(),
+            presence: PresenceSettings::default(),
         }
     }
 }

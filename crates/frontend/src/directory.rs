@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fleetwire_model::DeviceId;
-use fleetwire_registry::{Device, Devices, Login};
+use fleetwire_registry::{Changes, Device, Devices, Login};
 use tokio::sync::watch;
 
 /// The registry's devices with the state of the first catch-up. Cheap to clone.
@@ -27,6 +27,11 @@ impl Directory {
     /// What decides whether the device may come in, if a person registered it.
     pub fn login(&self, device: &DeviceId) -> Option<Login> {
         self.devices.login(device)
+    }
+
+    /// The devices that change from now on, at most `capacity` of them waiting.
+    pub fn watch(&self, capacity: usize) -> Changes {
+        self.devices.watch(capacity)
     }
 
     /// Whether the first catch-up is done: before it, an activated device may look unknown.

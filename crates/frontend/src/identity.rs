@@ -5,6 +5,7 @@ use fleetwire_model::DeviceId;
 
 use crate::auth::subscriber::Seat;
 use crate::record::Head;
+use crate::revoked::Admitted;
 
 /// What the authenticator knows of a session that was let in.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub enum Identity {
     Device {
         /// The device.
         device: DeviceId,
+        /// On what grounds it was let in.
+        admitted: Admitted,
         /// What its records begin with.
         head: Head,
     },

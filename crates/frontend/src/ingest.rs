@@ -6,7 +6,6 @@ use std::time::Duration;
 use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
 use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts, Sessions};
-use fleetwire_registry::Device;
 
 use crate::directory::Directory;
 use crate::fabric::Fabric;
@@ -86,19 +85,20 @@ impl Ingest for KafkaIngest {
         receipt: Receipt,
     ) -> Result<(), (Publish, Receipt)> {
         let source = match session.identity::<Identity>() {
-            Some(Identity::Device { device, head }) => {
-                let model = self.directory.get(device).filter(Device::is_active).map(|found| found.model.id);
+            Some(Identity::Device { device, head, .. }) => {
+                let found = self.directory.get(device).filter(fleetwire_registry::Device::is_active);
                 Source {
                     key: device.as_str(),
                     client_id: &session.client_id,
                     device: device.as_str(),
-                    model,
+                    model: found.map(|found| found.model.id),
+                    direct: found.is_some_and(|found| found.is_direct()),
                     head,
                 }
             }
             // Which devices these are, and whether a person activated them, the decoder learns from the payload.
             Some(Identity::Relay { client_id, head }) => {
-                Source { key: client_id, client_id, device: "", model: Some(""), head }
+                Source { key: client_id, client_id, device: "", model: None, direct: true, head }
             }
             Some(Identity::Subscriber { .. }) => return self.to_listeners(session, publish, receipt),
             // Every grant of our authenticator carries one.
@@ -107,7 +107,7 @@ impl Ingest for KafkaIngest {
                 return Ok(());
             }
         };
-        let topic = if source.model.is_some() { &self.raw } else { &self.held };
+        let topic = if source.direct { &self.raw } else { &self.held };
         let received_ms = i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX);
         let sent = record::with(&self.origin, session, &source, &publish, |value| {
             let record = Record {
@@ -121,7 +121,7 @@ impl Ingest for KafkaIngest {
         });
         match sent {
             Ok(()) => {
-                self.metrics.taken(publish.qos, source.model.is_some(), publish.payload.len());
+                self.metrics.taken(publish.qos, source.direct, publish.payload.len());
                 self.show_listeners(session, &publish, source.client_id);
                 Ok(())
             }

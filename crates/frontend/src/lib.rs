@@ -12,12 +12,15 @@ pub mod ingest;
 pub mod logins;
 pub mod metrics;
 mod mirror;
+mod presence;
 mod proofs;
 pub mod record;
+pub mod revoked;
 pub mod service;
 mod session_metrics;
 pub mod session_settings;
 pub mod transports;
 
 pub use config::FrontendSettings;
+pub use presence::PresenceSettings;
 pub use service::{Dependencies, Frontend, start};

@@ -164,7 +164,7 @@ pub struct IngestMetrics(Arc<Handles>);
 
 #[derive(Debug)]
 struct Handles {
-    /// By quality of service, for activated devices and for others.
+    /// By quality of service, for devices that go to the raw topic and for others.
     raw: [Counter; 3],
     held: [Counter; 3],
     bytes: Counter,
@@ -198,8 +198,8 @@ impl IngestMetrics {
     }
 
     /// A publish was handed to Kafka's client.
-    pub(crate) fn taken(&self, qos: QoS, activated: bool, bytes: usize) {
-        let [at_most_once, at_least_once, exactly_once] = if activated { &self.0.raw } else { &self.0.held };
+    pub(crate) fn taken(&self, qos: QoS, direct: bool, bytes: usize) {
+        let [at_most_once, at_least_once, exactly_once] = if direct { &self.0.raw } else { &self.0.held };
         match qos {
             QoS::AtMostOnce => at_most_once,
             QoS::AtLeastOnce => at_least_once,
@@ -282,7 +282,7 @@ fn describe_publishes() {
     );
     describe_counter!(
         "fleetwire_frontend_publishes_total",
-        "Publishes handed to Kafka's client, by QoS and topic (raw: activated devices, held: others)."
+        "Publishes handed to Kafka's client, by QoS and topic (held: devices that are not active, or not yet released)."
     );
     describe_counter!(
         "fleetwire_frontend_publish_bytes_total",

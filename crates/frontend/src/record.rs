@@ -43,8 +43,11 @@ pub(crate) struct Source<'a> {
     pub(crate) client_id: &'a str,
     /// Empty if the session speaks for many.
     pub(crate) device: &'a str,
-    /// None for a device that nobody activated: what it publishes is held.
+    /// None for a device that is not active, and for many.
     pub(crate) model: Option<&'a str>,
+    /// Whether it goes to the raw topic. Else it is held: nobody activated the device, or what is held of it has to
+    /// be released first.
+    pub(crate) direct: bool,
     pub(crate) head: &'a Head,
 }
 

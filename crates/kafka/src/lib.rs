@@ -19,10 +19,11 @@ mod settings;
 mod tail;
 mod topics;
 mod wait;
+mod watermarks;
 
 pub use consumer::{
     Assigned, Consumer, ConsumerOptions, Done, Health, Monitor, Outputs, PartitionLag, RunError, Settled,
-    Start, Transform, TransformError, Transformer, TransformerOptions,
+    Start, TopicPartition, Transform, TransformError, Transformer, TransformerOptions,
 };
 pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};
@@ -35,3 +36,4 @@ pub use reader::{Event, MissingTopic, Reader, ReaderError, ReaderOptions};
 pub use settings::{ClientSettings, Compression, ProducerSettings, SettingsError};
 pub use tail::TailReader;
 pub use topics::{Mismatch, Outcome, Severity, TopicAdmin, TopicReport, TopicSettings, TopicsError};
+pub use watermarks::Watermarks;

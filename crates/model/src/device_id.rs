@@ -35,6 +35,20 @@ impl Imei {
         if number > Self::MAX { Err(ImeiError::TooLarge(number)) } else { Ok(Self(number)) }
     }
 
+    /// The IMEI of 15 ASCII digits; `None` for anything else. Quicker than parsing, which finds out why.
+    pub fn from_ascii(text: &[u8]) -> Option<Self> {
+        let digits: &[u8; 15] = text.try_into().ok()?;
+        let mut number = 0;
+        for digit in digits {
+            let value = digit.wrapping_sub(b'0');
+            if value > 9 {
+                return None;
+            }
+            number = number * 10 + u64::from(value);
+        }
+        Some(Self(number))
+    }
+
     /// The 15 digits as a number.
     pub const fn number(self) -> u64 {
         self.0
@@ -105,7 +119,7 @@ impl DeviceId {
 
     /// The IMEI, if the id is one.
     pub fn imei(&self) -> Option<Imei> {
-        self.0.parse().ok()
+        Imei::from_ascii(self.0.as_bytes())
     }
 }
 
@@ -160,6 +174,16 @@ mod tests {
         assert_eq!("12345678901234x".parse::<Imei>(), Err(ImeiError::NotADigit(15)));
         assert_eq!("٠٠٠٠٠٠٠٠٠٠٠٠٠٠٠".parse::<Imei>(), Err(ImeiError::NotADigit(1)));
         assert_eq!(Imei::from_number(1 << 60), Err(ImeiError::TooLarge(1 << 60)));
+    }
+
+    #[test]
+    fn bytes_are_an_imei_where_the_text_is_one() {
+        for text in
+            ["867035046242895", "004999010640000", "123", "1234567890123456", "12345678901234x", "", "é"]
+        {
+            assert_eq!(Imei::from_ascii(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        assert_eq!(Imei::from_ascii(b"86703504624289\xff"), None);
     }
 
     #[test]

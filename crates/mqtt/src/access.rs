@@ -5,6 +5,7 @@ use std::{any::Any, fmt, net::SocketAddr, sync::Arc};
 use compact_str::CompactString;
 
 use crate::{
+    ingest::SessionFacts,
     packet::{Connect, QoS, Reason},
     topic::TopicFilter,
 };
@@ -13,6 +14,13 @@ use crate::{
 pub trait Authenticator: Send + Sync + 'static {
     /// Judges a CONNECT whose form is already checked. Its client id may be empty: then the grant must name one.
     fn authenticate(&self, connect: &Connect, peer: &Peer) -> Result<Grant, Refusal>;
+
+    /// Whether a session that was let in a moment ago would still be. Asked once, when the session can be found by
+    /// its client id: who closes sessions by [`crate::Sessions`] could not find it before.
+    fn still_admits(&self, session: &SessionFacts) -> bool {
+        let _ = session;
+        true
+    }
 }
 
 /// The other end of a connection, as far as it is known before its CONNECT.

@@ -1,13 +1,37 @@
 //! The devices that a person activated, in memory, as every service sees them.
+//!
+//! Made for many: a device that is an IMEI and has nothing of its own takes 16 bytes in a hash table. Names, labels and
+//! all else that only people read is not kept here.
+
+mod changes;
+mod entry;
+mod key;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use compact_str::CompactString;
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry as Place};
 use fleetwire_model::DeviceId;
-use fleetwire_model::pb::{self, DeviceStatus};
-use prost::Message as _;
+use fleetwire_model::pb::DeviceStatus;
+use foldhash::fast::RandomState;
 
+use self::changes::Feed;
+use self::entry::{Entry, Own, Packed};
+use self::key::Key;
+use self::record::RecordView;
 use crate::catalogue::{Catalogue, Model};
 use crate::password::PasswordHash;
+
+pub use self::changes::{Changes, Notice};
+pub use self::record::RecordError;
+
+/// Parts of the table, each with a lock of its own. A part that grows is copied while nobody reads it, so parts are
+/// small; and all parts together grow at nearly the same number of devices, so few would save nothing.
+const SHARDS: usize = 64;
 
 /// What a service needs to know of an activated device.
 #[derive(Debug, Clone, Copy)]
@@ -16,12 +40,19 @@ pub struct Device {
     pub model: &'static Model,
     /// Whether it is served.
     pub status: DeviceStatus,
+    /// Whether publishes of it are still held, which have to be released before newer ones.
+    pub release_pending: bool,
 }
 
 impl Device {
     /// Whether its publishes are decoded.
     pub fn is_active(&self) -> bool {
         self.status == DeviceStatus::Active
+    }
+
+    /// Whether its publishes go to the raw topic: it is active, and nothing of it is held.
+    pub fn is_direct(&self) -> bool {
+        self.is_active() && !self.release_pending
     }
 }
 
@@ -43,31 +74,25 @@ impl Login {
     }
 }
 
-/// Why a registry record cannot be used. Names no device: log lines have a field for that.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
-    /// The key is no device id.
-    #[error("the key is no device id")]
-    Key,
-    /// The value is no `Device`.
-    #[error("the value is no Device message: {0}")]
-    Value(#[from] prost::DecodeError),
-    /// The record names another device than its key.
-    #[error("the record names another device than its key")]
-    Mismatch,
-    /// The model is not in the catalogue.
-    #[error("model `{0}` is not in the catalogue")]
-    UnknownModel(String),
-    /// The password is hashed in a way that is not known here.
-    #[error("the password hash is of an unknown form; no password opens the device")]
-    Password,
+/// What a record changed. Where both are the same, it is the device's own account or password that changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Changed {
+    /// The device before, if it was registered.
+    pub before: Option<Device>,
+    /// The device now, if it is registered.
+    pub after: Option<Device>,
 }
 
 /// All devices by id.
 #[derive(Debug)]
 pub struct Devices {
-    entries: DashMap<DeviceId, Entry>,
+    imeis: DashMap<u64, Packed, RandomState>,
+    others: DashMap<DeviceId, Packed>,
+    /// What few devices have. Written while the device's entry is locked, so that the two are always of one record.
+    own: DashMap<DeviceId, Own>,
+    len: AtomicUsize,
     catalogue: Catalogue,
+    feed: Feed,
 }
 
 /// None yet, of the models that are built in.
@@ -77,23 +102,17 @@ impl Default for Devices {
     }
 }
 
-/// Most devices are nothing but their model and their status.
-#[derive(Debug)]
-struct Entry {
-    device: Device,
-    own: Option<Box<Own>>,
-}
-
-#[derive(Debug)]
-struct Own {
-    account: Option<CompactString>,
-    password: Option<PasswordHash>,
-}
-
 impl Devices {
     /// None yet, of the models of a catalogue.
     pub fn new(catalogue: Catalogue) -> Self {
-        Self { entries: DashMap::new(), catalogue }
+        Self {
+            imeis: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            others: DashMap::new(),
+            own: DashMap::new(),
+            len: AtomicUsize::new(0),
+            catalogue,
+            feed: Feed::default(),
+        }
     }
 
     /// The models that devices may be of.
@@ -103,151 +122,138 @@ impl Devices {
 
     /// The device, if a person registered it.
     pub fn get(&self, id: &DeviceId) -> Option<Device> {
-        self.entries.get(id).map(|entry| entry.device)
+        let packed = match id.imei() {
+            Some(imei) => *self.imeis.get(&imei.number())?,
+            None => *self.others.get(id)?,
+        };
+        packed.device(self.catalogue)
     }
 
     /// What decides whether the device may come in, if a person registered it.
     pub fn login(&self, id: &DeviceId) -> Option<Login> {
-        let entry = self.entries.get(id)?;
-        let own = entry.own.as_ref();
-        Some(Login {
-            device: entry.device,
-            account: own.and_then(|own| own.account.clone()),
-            password: own.and_then(|own| own.password),
-        })
+        // The entry stays locked while what the device has of its own is read.
+        match id.imei() {
+            Some(imei) => self.login_of(id, *self.imeis.get(&imei.number())?),
+            None => self.login_of(id, *self.others.get(id)?),
+        }
+    }
+
+    fn login_of(&self, id: &DeviceId, packed: Packed) -> Option<Login> {
+        let device = packed.device(self.catalogue)?;
+        if !packed.has_own() {
+            return Some(Login { device, account: None, password: None });
+        }
+        let own = self.own.get(id)?;
+        Some(Login { device, account: own.account.clone(), password: own.password })
     }
 
     /// How many are registered.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the tables, with what is free in them; without account names of more than 24 bytes.
+    pub fn table_bytes(&self) -> usize {
+        // A table of the standard library's kind fills seven of eight places at most, and has a byte more for each.
+        let places = |capacity: usize| capacity * 8 / 7;
+        let imeis = places(self.imeis.capacity()) * (size_of::<(u64, Packed)>() + 1);
+        let others = places(self.others.capacity()) * (size_of::<(DeviceId, Packed)>() + 1);
+        let own = places(self.own.capacity()) * (size_of::<(DeviceId, Own)>() + 1);
+        imeis + others + own
     }
 
     /// Whether none is registered.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
-    /// Takes one record of the registry topic: a `Device`, or a tombstone. A record that cannot be used
-    /// leaves an earlier one of the same device in force only if it is not newer: an unusable newer record
-    /// removes the device, because serving it under rules that were replaced would be wrong. One whose password
-    /// cannot be read stays, and no password opens it.
-    pub fn apply(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), RecordError> {
-        let text = String::from_utf8_lossy(key);
-        let id: DeviceId = text.parse().map_err(|_| RecordError::Key)?;
-        let Some(value) = value else {
-            self.entries.remove(&id);
-            return Ok(());
+    /// The devices that change from now on, at most `capacity` of them waiting. The first notice is
+    /// [`Notice::Everything`], so that nothing from before is missed.
+    pub fn watch(&self, capacity: usize) -> Changes {
+        self.feed.watch(capacity)
+    }
+
+    /// Takes one record of the registry topic: a `Device`, or a tombstone. Says what it changed, if that is anything
+    /// that is kept here. A record that cannot be used leaves an earlier one of the same device in force only if it is
+    /// not newer: an unusable newer record removes the device, because serving it under rules that were replaced would
+    /// be wrong. One whose password cannot be read stays, and no password opens it.
+    pub fn apply(&self, key: &[u8], value: Option<&[u8]>) -> Result<Option<Changed>, RecordError> {
+        let id = Key::parse(key).ok_or(RecordError::Key)?;
+        let (entry, problem) = match value.map(|value| self.read(key, value)) {
+            None => (None, None),
+            Some(Ok((entry, problem))) => (Some(entry), problem),
+            Some(Err(error)) => (None, Some(error)),
         };
-        let (entry, problem) = match read(&id, value, self.catalogue) {
-            Ok(read) => read,
-            Err(error) => {
-                self.entries.remove(&id);
-                return Err(error);
+        let changed = match &id {
+            Key::Imei(imei) => self.replace(&self.imeis, imei.number(), &id, entry),
+            Key::Other(other) => self.replace(&self.others, other.clone(), &id, entry),
+        };
+        if changed.is_some() {
+            self.feed.tell(|| id.to_id());
+        }
+        problem.map_or(Ok(changed), Err)
+    }
+
+    /// The entry of a record, and what is wrong with it although it can be used.
+    fn read(&self, key: &[u8], value: &[u8]) -> Result<(Entry, Option<RecordError>), RecordError> {
+        let record = RecordView::read(value)?;
+        if record.device_id.as_bytes() != key {
+            return Err(RecordError::Mismatch);
+        }
+        Entry::new(&record, self.catalogue)
+    }
+
+    /// Puts an entry in the place of the one before.
+    fn replace<K: Eq + Hash, S: BuildHasher + Clone>(
+        &self,
+        map: &DashMap<K, Packed, S>,
+        place: K,
+        id: &Key,
+        entry: Option<Entry>,
+    ) -> Option<Changed> {
+        let (after, own) = entry.map_or((None, None), |entry| (Some(entry.packed), entry.own));
+        let (before, own_changed) = match map.entry(place) {
+            Place::Occupied(mut place) => {
+                let before = *place.get();
+                let own_changed = self.set_own(id, before.has_own(), own);
+                match after {
+                    Some(packed) => *place.get_mut() = packed,
+                    None => {
+                        place.remove();
+                    }
+                }
+                (Some(before), own_changed)
+            }
+            Place::Vacant(place) => {
+                let own_changed = self.set_own(id, false, own);
+                if let Some(packed) = after {
+                    place.insert(packed);
+                }
+                (None, own_changed)
             }
         };
-        self.entries.insert(id, entry);
-        problem.map_or(Ok(()), Err)
-    }
-}
-
-/// The entry of a record, and what is wrong with it although it can be used.
-fn read(
-    key: &DeviceId,
-    value: &[u8],
-    catalogue: Catalogue,
-) -> Result<(Entry, Option<RecordError>), RecordError> {
-    let record = pb::Device::decode(value)?;
-    if record.device_id != key.as_str() {
-        return Err(RecordError::Mismatch);
-    }
-    let status = record.status();
-    let model = catalogue.get(&record.model).ok_or(RecordError::UnknownModel(record.model))?;
-    let (mut password, mut problem) = (None, None);
-    if !record.password_hash.is_empty() {
-        let read = PasswordHash::from_bytes(&record.password_hash);
-        problem = read.is_none().then_some(RecordError::Password);
-        password = Some(read.unwrap_or(PasswordHash::NOTHING));
-    }
-    let account = Some(record.account).filter(|name| !name.is_empty()).map(CompactString::from);
-    let own = (account.is_some() || password.is_some()).then(|| Box::new(Own { account, password }));
-    Ok((Entry { device: Device { model, status }, own }, problem))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(id: &str, model: &str, status: DeviceStatus) -> Vec<u8> {
-        pb::Device {
-            device_id: id.into(),
-            model: model.into(),
-            status: status.into(),
-            ..pb::Device::default()
-        }
-        .encode_to_vec()
-    }
-
-    #[test]
-    fn the_newest_record_of_a_device_counts_and_a_tombstone_removes_it() {
-        let (devices, id) = (Devices::default(), "867035046242895".parse().unwrap());
-        let key = b"867035046242895";
-        let active = record("867035046242895", "xirgo-lx41", DeviceStatus::Active);
-        devices.apply(key, Some(&active)).unwrap();
-        assert!(devices.get(&id).unwrap().is_active());
-        assert_eq!(devices.get(&id).unwrap().model.id, "xirgo-lx41");
-        let disabled = record("867035046242895", "xirgo-lx41", DeviceStatus::Disabled);
-        devices.apply(key, Some(&disabled)).unwrap();
-        assert!(!devices.get(&id).unwrap().is_active());
-        devices.apply(key, None).unwrap();
-        assert!(devices.get(&id).is_none() && devices.is_empty());
-    }
-
-    #[test]
-    fn a_device_may_have_an_account_and_a_password_of_its_own() {
-        let (devices, id) = (Devices::default(), "867035046242895".parse().unwrap());
-        let apply = |account: &str, password_hash: Vec<u8>| {
-            let record = pb::Device {
-                device_id: "867035046242895".into(),
-                model: "xirgo-lx41".into(),
-                account: account.into(),
-                password_hash: password_hash.into(),
-                ..pb::Device::default()
-            };
-            devices.apply(b"867035046242895", Some(&record.encode_to_vec()))
+        match (before, after) {
+            (None, Some(_)) => self.len.fetch_add(1, Ordering::Relaxed),
+            (Some(_), None) => self.len.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
         };
-        apply("", Vec::new()).unwrap();
-        let login = devices.login(&id).unwrap();
-        assert_eq!((login.account(), login.password), ("bce_device", None));
-        apply("own", PasswordHash::new(b"sixteen letters!").unwrap().to_bytes()).unwrap();
-        let login = devices.login(&id).unwrap();
-        assert_eq!(login.account(), "own");
-        assert!(login.password.unwrap().accepts(b"sixteen letters!"));
-
-        assert_eq!(apply("", b"plain text".to_vec()), Err(RecordError::Password));
-        let locked = devices.login(&id).unwrap().password.unwrap();
-        assert!(!locked.accepts(b"plain text") && !locked.accepts(b""));
+        let device = |packed: Option<Packed>| packed.and_then(|packed| packed.device(self.catalogue));
+        (before != after || own_changed).then(|| Changed { before: device(before), after: device(after) })
     }
 
-    #[test]
-    fn a_device_without_anything_of_its_own_is_small() {
-        assert!(size_of::<DeviceId>() + size_of::<Entry>() <= 48);
-    }
-
-    #[test]
-    fn a_record_that_cannot_be_used_removes_the_device() {
-        let (devices, id) = (Devices::default(), "867035046242895".parse().unwrap());
-        let key = b"867035046242895";
-        let good = record("867035046242895", "xirgo-lx41", DeviceStatus::Active);
-        let bad = [
-            record("867035046242895", "toaster", DeviceStatus::Active),
-            record("111111111111111", "xirgo-lx41", DeviceStatus::Active),
-            vec![0xff],
-        ];
-        for value in bad {
-            devices.apply(key, Some(&good)).unwrap();
-            assert!(devices.apply(key, Some(&value)).is_err());
-            assert!(devices.get(&id).is_none());
+    /// Sets what a device has of its own; whether that is another than before.
+    fn set_own(&self, id: &Key, had: bool, own: Option<Own>) -> bool {
+        match own {
+            Some(own) => {
+                let id = id.to_id();
+                let same = self.own.get(&id).is_some_and(|before| *before == own);
+                if !same {
+                    self.own.insert(id, own);
+                }
+                !same
+            }
+            None if had => self.own.remove(&id.to_id()).is_some(),
+            None => false,
         }
-        assert!(matches!(devices.apply(b"a/b", None), Err(RecordError::Key)));
     }
 }

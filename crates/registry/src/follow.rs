@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleetwire_kafka::{ClientSettings, Event, MissingTopic, Reader, ReaderError, ReaderOptions, Start};
 use fleetwire_model::{Topic, Topics};
+use fleetwire_service::clock;
 use fleetwire_service::health::Condition;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,7 @@ pub struct Registry {
     caught_up: watch::Sender<bool>,
     condition: Condition,
     metrics: RegistryMetrics,
+    start: Instant,
 }
 
 impl Registry {
@@ -79,6 +81,7 @@ impl Registry {
             caught_up: watch::Sender::new(false),
             condition,
             metrics: RegistryMetrics::new(),
+            start: Instant::now(),
         }
     }
 
@@ -108,23 +111,19 @@ impl Registry {
                     let device = String::from_utf8_lossy(record.key().unwrap_or_default());
                     warn!(%err, %device, offset = record.offset(), "a record of the device registry is not usable");
                 }
-                self.count();
+                // While catching up these change with every record and nobody needs them.
+                if *self.caught_up.borrow() {
+                    self.metrics.applied(&self.devices, record.timestamp_ms(), clock::unix_ms());
+                }
             }
             Event::CaughtUp => {
-                info!(devices = self.devices.len(), "the device registry is read");
+                let took = self.start.elapsed();
+                info!(devices = self.devices.len(), ?took, "the device registry is read");
+                self.metrics.loaded(&self.devices, took);
                 self.condition.ready();
                 self.caught_up.send_replace(true);
-                self.count();
             }
             Event::Idle => {}
-        }
-    }
-
-    /// While catching up the count changes with every record and nobody needs it.
-    fn count(&self) {
-        if *self.caught_up.borrow() {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-            self.metrics.devices.set(self.devices.len() as f64);
         }
     }
 }

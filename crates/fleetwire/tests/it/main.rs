@@ -12,6 +12,7 @@ mod bad_input;
 mod command_line;
 mod dead_letters;
 mod decode;
+mod devices;
 mod embedded;
 mod faults;
 mod gaps;

@@ -15,6 +15,7 @@ use crate::directory::Directory;
 use crate::identity::Identity;
 use crate::proofs::{Proof, ProofMetrics};
 use crate::record::Head;
+use crate::revoked::Admitted;
 
 /// Judges clients of device accounts.
 #[derive(Debug)]
@@ -110,7 +111,7 @@ impl DeviceRules {
 }
 
 fn grant(account: &Account, connect: &Connect, claim: Claim) -> Result<Grant, Refusal> {
-    let Claim { client_id, device, .. } = claim;
+    let Claim { client_id, device, login } = claim;
     let filters = |patterns: &[String]| -> Result<Arc<[TopicFilter]>, Refusal> {
         let fill = |pattern: &String| TopicFilter::fill(pattern, &client_id);
         patterns.iter().map(fill).collect::<Result<_, _>>().map_err(|_| Refusal::BadClientId)
@@ -119,7 +120,11 @@ fn grant(account: &Account, connect: &Connect, claim: Claim) -> Result<Grant, Re
     let (session_id, identity) = if let Some(device) = device {
         (
             Some(client_id).filter(|id| *id != *connect.client_id),
-            Identity::Device { device, head: Head::default() },
+            Identity::Device {
+                device,
+                admitted: Admitted::new(&account.name, login.as_ref()),
+                head: Head::default(),
+            },
         )
     } else {
         let session_id = Space::Relay(&account.name).session_id(&client_id);

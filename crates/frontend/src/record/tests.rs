@@ -104,6 +104,7 @@ proptest! {
             client_id: &session.client_id,
             device: &device,
             model: model.as_deref(),
+            direct: true,
             head: &head,
         };
         for publish in &publishes {

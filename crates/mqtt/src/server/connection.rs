@@ -98,7 +98,7 @@ async fn enter<A, I>(admission: Admission, core: &Core<A, I>, output: &mut Bytes
     let grant = admission.grant();
     let (capacity, keeps) = (core.settings.max_inbox.max(grant.max_queued), grant.max_queued > 0);
     let listens = grant.listens;
-    let mailbox = Mailbox::new(admission.answers().clone(), capacity, keeps);
+    let mailbox = Mailbox::new(admission.answers().clone(), grant.identity.clone(), capacity, keeps);
     let (place, older) = core.sessions.enter(admission.client_id(), &mailbox);
     let inherited = match older {
         Some(older) if admission.resumes() => parked::claim(&older, &mailbox).await,
@@ -183,6 +183,13 @@ where
             mailbox.close(Closing::Drain);
         }
         core.parts.observer.on(Event::Connected(session.facts()));
+        for subscribed in session.subscriptions() {
+            core.parts.observer.on(Event::StillSubscribed(session.facts(), &subscribed.filter));
+        }
+        // Nor did a close see it that came between the judgement of its CONNECT and this entry.
+        if !mailbox.is_ending() && !core.parts.authenticator.still_admits(session.facts()) {
+            mailbox.close(Closing::Now(End::Administrative));
+        }
         Self {
             stream,
             visit,

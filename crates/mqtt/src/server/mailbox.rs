@@ -1,6 +1,7 @@
 //! What others want from a connection's task: downlinks to send, its session, or its end.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -96,10 +97,14 @@ pub(super) struct Inherited {
     pub(super) subscriber: Option<Arc<Subscriber>>,
 }
 
+/// What the authenticator knows of a session.
+pub(super) type Identity = dyn Any + Send + Sync;
+
 /// One connection's mailbox. A push rings the same bell as an answered publish.
 #[derive(Debug)]
 pub(super) struct Mailbox {
     answers: Arc<Answers>,
+    identity: Arc<Identity>,
     /// Downlinks that may wait.
     capacity: usize,
     /// Whether downlinks may wait while the client is away.
@@ -119,8 +124,23 @@ struct Inner {
 }
 
 impl Mailbox {
-    pub(super) fn new(answers: Arc<Answers>, capacity: usize, keeps: bool) -> Arc<Self> {
-        Arc::new(Self { answers, capacity, keeps, inner: Mutex::default() })
+    pub(super) fn new(
+        answers: Arc<Answers>,
+        identity: Arc<Identity>,
+        capacity: usize,
+        keeps: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self { answers, identity, capacity, keeps, inner: Mutex::default() })
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &*self.identity
+    }
+
+    /// Whether it ends by itself now: it was told to, or its task has gone.
+    pub(super) fn is_ending(&self) -> bool {
+        let inner = self.lock();
+        inner.shut || matches!(inner.closing, Some(Closing::Now(_) | Closing::Claimed))
     }
 
     /// Queues a downlink, or tells at once why not.

@@ -1,7 +1,7 @@
 //! Who is connected, or away with a session that is kept: client id to mailbox, with takeover by the newer
 //! connection.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use compact_str::CompactString;
 use dashmap::DashMap;
@@ -89,6 +89,30 @@ impl Sessions {
             mailbox.close(Closing::Now(end));
         }
         mailbox.is_some()
+    }
+
+    /// Closes a client's session, connected or away, if `judge` says so of its identity; `false` if there is none, or if
+    /// it ends anyway.
+    pub fn close_if(
+        &self,
+        client_id: &str,
+        end: End,
+        judge: impl FnOnce(&(dyn Any + Send + Sync)) -> bool,
+    ) -> bool {
+        let mailbox = self.get(client_id).filter(|mailbox| !mailbox.is_ending());
+        let judged = mailbox.filter(|mailbox| judge(mailbox.identity()));
+        if let Some(mailbox) = &judged {
+            mailbox.close(Closing::Now(end));
+        }
+        judged.is_some()
+    }
+
+    /// Closes all sessions, connected or away, of whose identities `judge` says so; how many. Looks at every session, and
+    /// nobody comes in or leaves meanwhile in the part that it looks at: for what happens seldom.
+    pub fn close_where(&self, end: End, mut judge: impl FnMut(&(dyn Any + Send + Sync)) -> bool) -> usize {
+        let all = self.map.iter();
+        let judged = all.filter(|entry| !entry.is_ending() && judge(entry.identity()));
+        judged.map(|entry| entry.close(Closing::Now(end))).count()
     }
 
     /// A clone, so that no shard stays locked.

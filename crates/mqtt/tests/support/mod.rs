@@ -98,6 +98,10 @@ impl Authenticator for Porter {
         self.peers.lock().unwrap().push(peer.clone());
         self.door.authenticate(connect, peer)
     }
+
+    fn still_admits(&self, session: &SessionFacts) -> bool {
+        self.door.still_admits(session)
+    }
 }
 
 /// An ingest that takes publishes and leaves their receipts to the test.

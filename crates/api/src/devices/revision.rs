@@ -1,0 +1,56 @@
+//! Which device a request is about, and which revision of it.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use fleetwire_model::DeviceId;
+
+use crate::app::Shared;
+use crate::problem::Refusal;
+use crate::query::bad;
+
+/// The device of the path.
+#[derive(Debug)]
+pub(crate) struct DevicePath(pub(crate) DeviceId);
+
+impl FromRequestParts<Shared> for DevicePath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refusal> {
+        let path = Path::<String>::from_request_parts(parts, app).await;
+        let Path(text) = path.map_err(|err| bad(err.body_text()))?;
+        text.parse().map(Self).map_err(|err| bad(format!("the id in the path: {err}")))
+    }
+}
+
+/// The revision that If-Match names.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let revision = text.filter(is_number).and_then(|text| text.parse().ok());
+    let detail = "If-Match is one revision in quotes, as the ETag of a device is, for example \"3\"";
+    revision.map(Some).ok_or_else(|| bad(detail))
+}
+
+/// The ETag of a revision.
+pub(crate) fn etag(revision: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{revision}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn if_match_is_one_quoted_number() {
+        let read = |text: &'static str| {
+            if_match(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(text))]))
+        };
+        assert_eq!(read("\"3\"").unwrap(), Some(3));
+        assert_eq!(if_match(&HeaderMap::new()).unwrap(), None);
+        for bad in ["3", "*", "W/\"3\"", "\"3\", \"4\"", "\"+3\"", "\"\"", ""] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}
