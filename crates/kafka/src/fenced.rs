@@ -210,19 +210,29 @@ impl FencedWriter {
         }
         let left = deadline.saturating_duration_since(Instant::now());
         let flushed = producer.flush_transaction(left);
-        let outcomes = self.outcomes();
-        outcomes
-            .of
-            .iter()
-            .map(|outcome| match outcome {
-                Some(Ok(delivered)) => Ok(*delivered),
-                Some(Err(error)) => Err(failure(*error)),
-                None => Err(FencedError::Unreachable(match &flushed {
-                    Ok(()) => "a record has no outcome".to_owned(),
-                    Err(error) => error.to_string(),
-                })),
-            })
-            .collect()
+        self.delivered(flushed)
+    }
+
+    /// Where each record is, or why not all of them are anywhere.
+    fn delivered(&self, flushed: Result<(), KafkaError>) -> Result<Vec<Delivered>, FencedError> {
+        let missing =
+            flushed.err().map_or_else(|| "a record has no outcome".to_owned(), |error| error.to_string());
+        let (mut delivered, mut problem) = (Vec::new(), None);
+        for outcome in &self.outcomes().of {
+            let error = match outcome {
+                Some(Ok(place)) => {
+                    delivered.push(*place);
+                    continue;
+                }
+                Some(Err(error)) => failure(*error),
+                None => FencedError::Unreachable(missing.clone()),
+            };
+            // Where one record fails others do, and only the first to fail has the reason.
+            if problem.as_ref().is_none_or(|known| rank(&error) < rank(known)) {
+                problem = Some(error);
+            }
+        }
+        problem.map_or(Ok(delivered), Err)
     }
 
     fn producer(&self) -> Result<Producer<Place>, ClientError> {
@@ -314,5 +324,15 @@ fn failure(error: DeliveryError) -> FencedError {
         DeliveryError::Ended | DeliveryError::NotEnoughReplicas | DeliveryError::Other(_) => {
             FencedError::Undone(error.to_string())
         }
+    }
+}
+
+/// How much an error tells of why a transaction failed; the lowest tells most.
+const fn rank(error: &FencedError) -> u8 {
+    match error {
+        FencedError::TooLarge | FencedError::Refused(_) | FencedError::Client(_) => 0,
+        FencedError::Fenced => 1,
+        FencedError::Unreachable(_) | FencedError::Unknown => 2,
+        FencedError::Undone(_) => 3,
     }
 }
