@@ -143,7 +143,7 @@ mod tests {
         let nothing = rare(Some(&stopped), 10);
         assert!(nothing.devices.is_empty() && nothing.next.is_some());
         let rest = rare(Some(&"truck-0801".parse().unwrap()), 1000);
-        assert_eq!((ids(&rest), rest.next), (vec!["truck-0900"], None));
+        assert_eq!((ids(&rest), &rest.next), (vec!["truck-0900"], &None));
     }
 
     #[test]
