@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -20,12 +21,24 @@ pub(crate) struct Actor {
     pub(crate) token: String,
 }
 
-/// What the registry's records and the audit trail say of who made a change.
-pub(crate) fn who(actor: &Actor, facts: &Facts) -> Who {
-    Who {
-        actor: format!("token:{}", actor.token),
-        request_id: facts.request_id.to_string(),
-        remote_address: facts.remote.to_string(),
+/// Who asks, as the registry's records and the audit trail say it.
+#[derive(Debug)]
+pub(crate) struct Caller(pub(crate) Who);
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Refusal> {
+        let actor = parts.extensions.get::<Actor>();
+        let facts = parts.extensions.get::<Facts>();
+        let (Some(actor), Some(facts)) = (actor, facts) else {
+            return Err(Refusal::new(Code::Internal, "the request came past its layers"));
+        };
+        Ok(Self(Who {
+            actor: format!("token:{}", actor.token),
+            request_id: facts.request_id.to_string(),
+            remote_address: facts.remote.to_string(),
+        }))
     }
 }
 

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use crate::app::Shared;
 use crate::devices::{change, list};
 use crate::problem::{MEDIA_TYPE, Problem};
-use crate::transfer::{export, import};
+use crate::transfer::{Format, export, import};
 use crate::{held, meta, models, setup, state};
 
 /// What the document says besides the paths.
@@ -39,7 +39,7 @@ use crate::{held, meta, models, setup, state};
         (name = "meta", description = "The API itself"),
     ),
     security(("token" = [])),
-    components(schemas(Problem)),
+    components(schemas(Problem, Format)),
 )]
 struct Document;
 
@@ -85,7 +85,7 @@ pub(crate) fn document() -> OpenApi {
         .merge(transfers())
         .merge(open())
         .split_for_parts();
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     document.info.contact = None;
     if let Some(components) = &mut document.components {
         let scheme = HttpBuilder::new()

@@ -64,8 +64,9 @@ pub fn start(settings: &ApiSettings, needs: Dependencies, stages: &mut Stages) -
 }
 
 fn router(app: &Shared) -> Router {
-    let limited = openapi::requests().layer(from_fn_with_state(app.clone(), in_time));
-    let guarded = limited.merge(openapi::transfers()).layer(from_fn_with_state(app.clone(), authenticate));
+    let limited = openapi::requests().route_layer(from_fn_with_state(app.clone(), in_time));
+    let guarded =
+        limited.merge(openapi::transfers()).route_layer(from_fn_with_state(app.clone(), authenticate));
     let (router, _) = guarded.merge(openapi::open()).split_for_parts();
     let panicked = {
         let app = app.clone();

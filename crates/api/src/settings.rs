@@ -101,7 +101,7 @@ impl Default for ApiSettings {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             requests_per_second: count(50),
             burst: count(200),
             failed_logins_per_minute: count(30),

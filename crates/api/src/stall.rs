@@ -91,7 +91,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_that_nobody_takes_fails_after_the_limit_and_a_slow_one_does_not() {
         let (near, mut far) = duplex(4);
-        let mut stream = Stall::new(near, Duration::from_secs(60));
+        let mut stream = Stall::new(near, Duration::from_mins(1));
         let write = async {
             stream.write_all(b"12345678").await?;
             stream.write_all(b"1").await

@@ -34,7 +34,7 @@ impl fmt::Debug for Token {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// A name that could share its variable with another.
-    #[error("token name `{0}` has other characters than a-z, 0-9 and _")]
+    #[error("token name `{0}`: a name has characters of a-z, 0-9 and _, and does not end with `file`")]
     Name(String),
     /// Its secret is not set.
     #[error("API token {name} has no secret; set {variable} or {variable}_FILE")]
@@ -83,7 +83,8 @@ impl Tokens {
     {
         let mut tokens = Self::default();
         for (name, TokenSettings { scopes }) in settings {
-            if !is_plain_name(name) {
+            // FLEETWIRE_API_TOKEN_FILE is where clients find theirs, and X_FILE the file of X.
+            if !is_plain_name(name) || name == "file" || name.ends_with("_file") {
                 return Err(TokenError::Name(name.clone()));
             }
             let variable = token_variable(name);
@@ -187,7 +188,10 @@ mod tests {
         assert!(load(ops, "short").unwrap_err().to_string().contains("16"));
         assert!(load(ops, "with a space in its middle").is_err());
         assert!(matches!(load("[ops]\nscopes = []", SECRET), Err(TokenError::NoScopes(_))));
-        assert!(matches!(load("[Ops]\nscopes = ['read']", SECRET), Err(TokenError::Name(_))));
+        for name in ["Ops", "file", "ops_file"] {
+            let settings = format!("[{name}]\nscopes = ['read']");
+            assert!(matches!(load(&settings, SECRET), Err(TokenError::Name(_))), "{name}");
+        }
         let two = "[a]\nscopes = ['read']\n[b]\nscopes = ['devices']";
         assert!(matches!(load(two, SECRET), Err(TokenError::Same(..))));
     }

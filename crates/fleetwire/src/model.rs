@@ -8,7 +8,7 @@ use fleetwire_registry::{Catalogue, CodecSettings};
 use fleetwire_service::exit::Exit;
 use serde_json::Value;
 
-use crate::client::{ApiFlags, Model, Models, encoded};
+use crate::client::{ApiFlags, Model, ModelOutput as Output, Models, encoded};
 use crate::config::{self, OwnConfig};
 use crate::table::{Pages, dash, facts};
 
@@ -99,7 +99,7 @@ impl ShowArgs {
                 return Ok(Exit::Done);
             }
             let model = read(answer)?;
-            let list = |texts: &[String]| dash(&texts.join(", "));
+            let list = |texts: &[String]| dash(&texts.join(", ").replace("%c", "<client id>"));
             let mut lines = vec![
                 ("model", model.id.clone()),
                 ("name", model.name.clone()),
@@ -109,7 +109,7 @@ impl ShowArgs {
                 ("subscribes to", list(&model.subscribe_topics)),
                 ("capabilities", list(&model.capabilities)),
             ];
-            lines.extend(model.outputs.iter().map(|output| ("output", fields(output))));
+            lines.extend(model.outputs.iter().map(|one| ("output", output(one))));
             facts(&mut out, &lines)?;
             Ok(Exit::Done)
         })
@@ -124,13 +124,12 @@ fn protocol(model: &Model) -> String {
     if model.guess { format!("{} (a guess)", model.protocol) } else { model.protocol.clone() }
 }
 
-/// An object as "name value" pairs; what it has not is left out.
-fn fields(object: &Value) -> String {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+/// What an output is and how it works, in one line.
+fn output(output: &Output) -> String {
+    let Output { number, name, id, kind, confirmed_by } = output;
+    let confirmed = match confirmed_by {
+        Some(number) => format!("confirmed by output {number} in telemetry"),
+        None => "nothing confirms it".to_owned(),
     };
-    let Some(object) = object.as_object() else { return text(object) };
-    let known = object.iter().filter(|(_, value)| !value.is_null() && value.as_str() != Some(""));
-    known.map(|(name, value)| format!("{name} {}", text(value))).collect::<Vec<_>>().join(", ")
+    format!("{number} {name} (id {id}): {kind}, {confirmed}")
 }

@@ -21,6 +21,7 @@ use crate::logins::Logins;
 use crate::metrics::LoginMetrics;
 use crate::proofs::ProofMetrics;
 use crate::revoked::Revoker;
+use crate::strangers::Strangers;
 
 /// Judges CONNECTs from memory.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl Doorkeeper {
             devices: DeviceRules {
                 directory,
                 unactivated: settings.unactivated,
+                strangers: Strangers::new(settings.unactivated_limits.clone(), Instant::now()),
                 publish_rate: settings.sessions.publish_rate(),
                 server_keep_alive: settings.sessions.server_keep_alive(),
                 proofs,

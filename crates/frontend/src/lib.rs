@@ -7,6 +7,7 @@ pub mod auth;
 pub mod config;
 pub mod directory;
 pub mod fabric;
+mod handover;
 pub mod identity;
 pub mod ingest;
 pub mod logins;
@@ -19,6 +20,7 @@ pub mod revoked;
 pub mod service;
 mod session_metrics;
 pub mod session_settings;
+pub mod strangers;
 pub mod transports;
 
 pub use config::FrontendSettings;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use fleetwire_apache_kafka::TestKafka;
+use fleetwire_apache_kafka::{ApacheKafka, TestKafka};
 use fleetwire_frontend::auth::subscriber::Subscribers;
 use fleetwire_frontend::directory::Directory;
 use fleetwire_frontend::ingest::Origin;
@@ -42,13 +42,17 @@ fn kafka() -> ClientSettings {
 
 /// Topics of their own.
 fn topics() -> Topics {
+    topics_at(&kafka())
+}
+
+fn topics_at(kafka: &ClientSettings) -> Topics {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     let topics = Topics::new(&format!("presence-{}-{next}-{since}", std::process::id())).unwrap();
     let partitions = Topic::ALL.iter().map(|topic| (topic.suffix().to_owned(), 2)).collect();
     let settings = TopicSettings { partitions, ..TopicSettings::default() };
-    TopicAdmin::new(&kafka(), topics.clone(), settings).unwrap().apply(LIMIT).unwrap();
+    TopicAdmin::new(kafka, topics.clone(), settings).unwrap().apply(LIMIT).unwrap();
     topics
 }
 
@@ -62,13 +66,17 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A frontend with a runtime of its own, so that it can be killed.
 struct House {
-    runtime: Runtime,
-    stages: Stages,
+    runtime: Option<Runtime>,
+    stages: Option<Stages>,
     frontend: Frontend,
 }
 
 impl House {
     fn start(topics: &Topics, id: &str, alive_interval: Duration) -> Self {
+        Self::start_at(kafka(), topics, id, alive_interval)
+    }
+
+    fn start_at(kafka: ClientSettings, topics: &Topics, id: &str, alive_interval: Duration) -> Self {
         let runtime = Runtime::new().unwrap();
         let (stages, frontend) = runtime.block_on(async {
             let mut stages = Stages::default();
@@ -82,7 +90,7 @@ impl House {
             };
             devices.apply(DEVICE.as_bytes(), Some(&device.encode_to_vec())).unwrap();
             let needs = Dependencies {
-                kafka: kafka(),
+                kafka,
                 topics: topics.clone(),
                 directory: Directory::new(Arc::new(devices), watch::channel(true).1),
                 accounts: Accounts::load(&std::collections::BTreeMap::new(), WellKnown::Default, secret)
@@ -100,29 +108,39 @@ impl House {
             let frontend = fleetwire_frontend::start(&settings, needs, &mut stages).unwrap();
             (stages, frontend)
         });
-        Self { runtime, stages, frontend }
+        Self { runtime: Some(runtime), stages: Some(stages), frontend }
     }
 
-    fn stop(self) {
+    fn stop(mut self) {
         let mut is_told = false;
         let signal = async || {
             if std::mem::replace(&mut is_told, true) {
                 pending::<()>().await;
             }
         };
-        assert_eq!(self.runtime.block_on(self.stages.run(signal, GRACE)).unwrap(), Exit::Done);
+        let (runtime, stages) = (self.runtime.take().unwrap(), self.stages.take().unwrap());
+        assert_eq!(runtime.block_on(stages.run(signal, GRACE)).unwrap(), Exit::Done);
     }
 
     /// Its tasks end wherever they are, and its sockets close.
     fn kill(self) {
-        drop(self.stages);
-        self.runtime.shutdown_background();
+        drop(self);
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        drop(self.stages.take());
+        // Its threads are left to the end of the test's process.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
 /// A device whose connection is kept going.
 struct Client {
-    client: AsyncClient,
+    mqtt: AsyncClient,
     runtime: Runtime,
     ended: CancellationToken,
     subscribed: Arc<AtomicU32>,
@@ -137,7 +155,6 @@ impl Client {
         let (ended, subscribed) = (CancellationToken::new(), Arc::new(AtomicU32::new(0)));
         let (connected, is_connected) = std::sync::mpsc::channel();
         let (end, count) = (ended.clone(), Arc::clone(&subscribed));
-        #[expect(clippy::disallowed_methods, reason = "the runtime ends with the client")]
         runtime.spawn(async move {
             loop {
                 match events.poll().await {
@@ -152,21 +169,21 @@ impl Client {
             end.cancel();
         });
         is_connected.recv_timeout(LIMIT).unwrap();
-        Self { client, runtime, ended, subscribed }
+        Self { mqtt: client, runtime, ended, subscribed }
     }
 
     fn subscribe(&self, id: &str) {
-        self.client.try_subscribe(format!("{id}/OUTC"), QoS::AtLeastOnce).unwrap();
-        eventually("it is subscribed", || self.subscribed.load(Ordering::Relaxed) % 2 == 1);
+        self.mqtt.try_subscribe(format!("{id}/OUTC"), QoS::AtLeastOnce).unwrap();
+        eventually("it is subscribed", || !self.subscribed.load(Ordering::Relaxed).is_multiple_of(2));
     }
 
     fn unsubscribe(&self, id: &str) {
-        self.client.try_unsubscribe(format!("{id}/OUTC")).unwrap();
-        eventually("it is not subscribed", || self.subscribed.load(Ordering::Relaxed) % 2 == 0);
+        self.mqtt.try_unsubscribe(format!("{id}/OUTC")).unwrap();
+        eventually("it is not subscribed", || self.subscribed.load(Ordering::Relaxed).is_multiple_of(2));
     }
 
     fn leave(self) {
-        self.client.try_disconnect().unwrap();
+        self.mqtt.try_disconnect().unwrap();
         eventually("it has left", || self.ended.is_cancelled());
     }
 }
@@ -174,26 +191,31 @@ impl Client {
 /// The view of sessions, as another service has it.
 struct Watcher {
     states: Arc<States>,
-    stages: Option<Stages>,
-    runtime: Runtime,
+    // Its tasks end with it.
+    _stages: Stages,
+    runtime: Option<Runtime>,
 }
 
 impl Watcher {
     fn start(topics: &Topics) -> Self {
+        Self::start_at(kafka(), topics)
+    }
+
+    fn start_at(kafka: ClientSettings, topics: &Topics) -> Self {
         let (runtime, health) = (Runtime::new().unwrap(), Health::default());
         let mut stages = Stages::default();
         let needs = fleetwire_state::Dependencies {
-            kafka: kafka(),
+            kafka,
             topics: topics.clone(),
             health: health.clone(),
             grace: GRACE,
         };
-        let states = {
+        let view = {
             let _entered = runtime.enter();
             fleetwire_state::follow(&StateSettings::default(), &needs, &mut stages)
         };
         eventually("the view is read", || health.is_ready());
-        Self { states, stages: Some(stages), runtime }
+        Self { states: view, _stages: stages, runtime: Some(runtime) }
     }
 
     fn view(&self, id: &str) -> DeviceView {
@@ -208,8 +230,10 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        let stop = self.stages.take().unwrap().run(async || {}, GRACE);
-        drop(self.runtime.block_on(stop));
+        // Its threads are left to the end of the test's process.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -242,7 +266,6 @@ fn a_device_is_seen_where_it_is_connected_until_it_leaves() {
     let connected_at = Instant::now();
     let view = watcher.until("it is connected", |view| view.connected);
     let took = connected_at.elapsed();
-    println!("seen {took:?} after CONNACK");
     assert!(took < Duration::from_secs(5), "a change is visible soon: {took:?}");
     let session = view.session.unwrap();
     assert_eq!((session.frontend_id.as_str(), session.account.as_str()), ("one", "bce_device"));
@@ -376,5 +399,30 @@ fn nothing_stays_of_a_device_that_nobody_registered() {
     client.leave();
     eventually("it is gone", || watcher.view(STRANGER) == DeviceView::default());
     assert_eq!(records(&topics, STRANGER).pop(), Some(None));
+    house.stop();
+}
+
+#[test]
+fn while_kafka_is_away_sessions_go_on_and_the_newest_of_each_is_written_after() {
+    let mut cluster = ApacheKafka::single().unwrap();
+    let kafka = ClientSettings::new(cluster.bootstrap());
+    let topics = topics_at(&kafka);
+    let (house, watcher) =
+        (House::start_at(kafka.clone(), &topics, "one", SECOND), Watcher::start_at(kafka, &topics));
+    let client = Client::connect(&house, DEVICE);
+    watcher.until("it is connected", |view| view.connected);
+    cluster.pause(0).unwrap();
+    client.leave();
+    for _ in 0..20 {
+        Client::connect(&house, DEVICE).leave();
+    }
+    let stranger = Client::connect(&house, STRANGER);
+    cluster.resume(0).unwrap();
+    eventually("the other one is connected", || watcher.view(STRANGER).connected);
+    let ended = |view: &DeviceView| {
+        view.session.as_ref().is_some_and(|session| session.state() == SessionState::Disconnected)
+    };
+    watcher.until("it has left", ended);
+    stranger.leave();
     house.stop();
 }

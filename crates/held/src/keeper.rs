@@ -27,6 +27,10 @@ use crate::service::Isolation;
 use crate::view::{HeldView, with_model};
 use due::Turns;
 
+/// How soon the group notices that a keeper is gone, unless the settings say otherwise. librdkafka waits for 45 s, and
+/// a release that was killed would stand still for so long.
+const SESSION_TIMEOUT_MS: &str = "10000";
+
 /// What a keeper needs.
 #[derive(Debug)]
 pub struct KeeperNeeds {
@@ -67,7 +71,10 @@ impl Keeper {
         let stop = stop.child_token();
         let KeeperNeeds { kafka, topics, devices, condition, replica, isolation, grace } = needs;
         let held = topics.name(Topic::Held);
-        let transformer = join(settings, &kafka, (&topics, &held), (&replica, grace))?;
+        let mut joining = kafka.clone();
+        let timeout = joining.properties.entry("session.timeout.ms".to_owned());
+        timeout.or_insert_with(|| SESSION_TIMEOUT_MS.to_owned());
+        let transformer = join(settings, &joining, (&topics, &held), (&replica, grace))?;
         let transformer = match isolation {
             Isolation::Required => transformer,
             Isolation::NotNeeded => transformer.without_isolation(),
@@ -254,7 +261,10 @@ impl Keeping {
             assigned.iter().filter(|found| !self.pages.contains_key(&found.partition)).copied().collect();
         if !missing.is_empty() {
             match self.source.read(&missing, self.limit, &self.metrics) {
-                Ok(Some(pages)) => self.pages.extend(pages),
+                Ok(Some(pages)) => {
+                    self.pages.extend(pages);
+                    self.turns.look_back();
+                }
                 Ok(None) => return,
                 Err(err) => {
                     self.broken.tell(format!("knocks cannot be read: {err:#}"));

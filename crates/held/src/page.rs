@@ -32,7 +32,7 @@ pub(crate) struct Page {
     /// After a failure, when what is held is read again.
     pub(crate) retry_at: Option<Instant>,
     /// The reading of what is held, while it lasts.
-    pub(crate) scan: Option<Scan>,
+    pub(crate) scan: Option<Box<Scan>>,
     /// Active devices of which nothing is held, and that publish here still.
     pub(crate) following: HashMap<DeviceId, Following>,
     /// Knocks that tell nothing any more.

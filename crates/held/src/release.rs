@@ -30,7 +30,7 @@ pub(crate) struct Scan {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// There is more.
-    More(Scan),
+    More(Box<Scan>),
     /// Everything below the offset was read, for these devices.
     Finished(i64, Vec<DeviceId>),
 }
@@ -60,7 +60,7 @@ impl Scan {
         (topic, partition): (&str, i32),
         page: &Page,
         stop: &CancellationToken,
-    ) -> Result<Option<Self>, ReaderError> {
+    ) -> Result<Option<Box<Self>>, ReaderError> {
         let knocks = page.wanted.iter().filter_map(|id| Some((id, page.get(id)?)));
         let open: Vec<_> = knocks.filter(|(_, knock)| !knock::is_released(knock)).collect();
         let Some(start) = open.iter().map(|(_, knock)| knock::next(knock)).min() else {
@@ -71,12 +71,12 @@ impl Scan {
             Range { offsets: Some([(partition, start)].into()), ready_timeout: LIMIT, ..Range::default() };
         let devices = open.iter().map(|(id, _)| (id.as_str().as_bytes().to_vec(), (*id).clone())).collect();
         let reader = RangeReader::new(client, topic, range, stop)?;
-        Ok(Some(Self { reader, devices, end }))
+        Ok(Some(Box::new(Self { reader, devices, end })))
     }
 
     /// Hands the next publishes of its devices to `take`.
     pub(crate) fn step(
-        mut self,
+        mut self: Box<Self>,
         mut take: impl FnMut(&DeviceId, &Message<'_>) -> Result<Taken, SendError>,
     ) -> Result<Step, StepError> {
         let (deadline, mut sent) = (Instant::now() + STEP, 0);

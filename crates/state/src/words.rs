@@ -46,6 +46,9 @@ mod tests {
             words.number(&number.to_string());
         }
         assert_eq!(words.texts.len(), MAX_WORDS);
-        assert_eq!((words.text(1), words.text(0), words.text(u32::MAX)), ("a".into(), "".into(), "".into()));
+        assert_eq!(
+            (words.text(1), words.text(0), words.text(u32::MAX)),
+            ("a".into(), String::new(), String::new())
+        );
     }
 }

@@ -66,7 +66,7 @@ impl Running {
                     let mut is_told = false;
                     let signal = async || {
                         if std::mem::replace(&mut is_told, true) {
-                            pending().await
+                            pending::<()>().await;
                         } else {
                             stop.cancelled().await;
                         }
@@ -249,4 +249,35 @@ fn topics_that_are_divided_differently_are_refused() {
     });
     let told = format!("{failure:#}");
     assert!(told.contains("has 2 partitions") && told.contains("has 3"), "{told}");
+}
+
+#[test]
+#[ignore = "measures, alone: cargo test --release -p fleetwire-state --test projector -- --ignored --nocapture rate"]
+#[expect(clippy::print_stdout, reason = "a measurement")]
+fn rate_of_positions_that_wait() {
+    const DEVICES: usize = 100_000;
+    const EACH: i64 = 10;
+    let topics = topics();
+    let devices: Vec<String> =
+        (0..DEVICES).map(|number| format!("{}", 860_000_000_000_000 + number)).collect();
+    for second in 1..=EACH {
+        for some in devices.chunks(10_000) {
+            let events: Vec<_> = some.iter().map(|device| at(device, second)).collect();
+            publish(&topics, &events);
+        }
+    }
+    let started = Instant::now();
+    let running = Running::start(&topics, Duration::from_secs(10));
+    let last = devices.last().unwrap();
+    eventually("the first is written", || running.positions(last) > 0);
+    println!("the first after {:?}", started.elapsed());
+    let all = u64::try_from(EACH).unwrap();
+    let deadline = Instant::now() + LIMIT * 5;
+    while !devices.iter().all(|device| running.positions(device) == all) {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (took, count) = (started.elapsed().as_secs_f64(), 1_000_000.0);
+    println!("{count} positions of {DEVICES} devices in {took:.1} s: {:.0}/s", count / took);
+    running.stop();
 }

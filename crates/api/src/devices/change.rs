@@ -1,21 +1,20 @@
 //! Changes of devices.
 
 use axum::Json;
-use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{self, DeviceStatus};
-use fleetwire_registry::{Applied, Change, Existing};
+use fleetwire_registry::{Applied, Change, Existing, Who};
 
 use crate::app::{App, Shared};
-use crate::auth::{Actor, who};
+use crate::auth::Caller;
 use crate::body::JsonBody;
 use crate::devices::draft::{NewDevice, PatchDevice, PutDevice};
 use crate::devices::refusal;
-use crate::devices::revision::{DevicePath, etag, if_match};
+use crate::devices::revision::{DevicePath, IfMatch, etag};
 use crate::devices::view::Device;
-use crate::edge::Facts;
 use crate::problem::{Code, Refusal};
 use crate::query::Query;
 
@@ -35,8 +34,7 @@ type Answer = Result<Response, Refusal>;
 )]
 pub(crate) async fn create(
     State(app): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    Extension(facts): Extension<Facts>,
+    Caller(who): Caller,
     uri: Uri,
     JsonBody(new): JsonBody<NewDevice>,
 ) -> Answer {
@@ -45,7 +43,7 @@ pub(crate) async fn create(
     let release_pending = is_held(&app, &device);
     let existing = Existing::Fail;
     let change = Change::Activate { device, draft, existing, release_pending, if_revision: None };
-    let applied = apply(&app, change, &actor, &facts).await?;
+    let applied = apply(&app, change, who).await?;
     Ok(answer(&app, applied, password))
 }
 
@@ -65,20 +63,16 @@ pub(crate) async fn create(
 )]
 pub(crate) async fn put(
     State(app): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    Extension(facts): Extension<Facts>,
+    Caller(who): Caller,
     DevicePath(device): DevicePath,
-    uri: Uri,
-    headers: HeaderMap,
+    IfMatch(if_revision): IfMatch,
     JsonBody(body): JsonBody<PutDevice>,
 ) -> Answer {
-    Query::read(&uri, &[])?;
-    let if_revision = if_match(&headers)?;
     let (draft, password) = body.read(&app, &device)?;
     let release_pending = is_held(&app, &device);
     let existing = Existing::Update;
     let change = Change::Activate { device, draft, existing, release_pending, if_revision };
-    let applied = apply(&app, change, &actor, &facts).await?;
+    let applied = apply(&app, change, who).await?;
     Ok(answer(&app, applied, password))
 }
 
@@ -97,17 +91,13 @@ pub(crate) async fn put(
 )]
 pub(crate) async fn patch(
     State(app): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    Extension(facts): Extension<Facts>,
+    Caller(who): Caller,
     DevicePath(device): DevicePath,
-    uri: Uri,
-    headers: HeaderMap,
+    IfMatch(if_revision): IfMatch,
     JsonBody(body): JsonBody<PatchDevice>,
 ) -> Answer {
-    Query::read(&uri, &[])?;
-    let if_revision = if_match(&headers)?;
     let (patch, password) = body.read(&app, &app.record(&device)?)?;
-    let applied = apply(&app, Change::Update { device, patch, if_revision }, &actor, &facts).await?;
+    let applied = apply(&app, Change::Update { device, patch, if_revision }, who).await?;
     Ok(answer(&app, applied, password))
 }
 
@@ -126,17 +116,13 @@ pub(crate) async fn patch(
 )]
 pub(crate) async fn disable(
     State(app): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    Extension(facts): Extension<Facts>,
+    Caller(who): Caller,
     DevicePath(device): DevicePath,
-    uri: Uri,
-    headers: HeaderMap,
+    IfMatch(if_revision): IfMatch,
 ) -> Answer {
-    Query::read(&uri, &[])?;
-    let if_revision = if_match(&headers)?;
     let (status, release_pending) = (DeviceStatus::Disabled, false);
     let change = Change::SetStatus { device, status, release_pending, if_revision };
-    let applied = apply(&app, change, &actor, &facts).await?;
+    let applied = apply(&app, change, who).await?;
     Ok(answer(&app, applied, None))
 }
 
@@ -153,17 +139,13 @@ pub(crate) async fn disable(
 )]
 pub(crate) async fn enable(
     State(app): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    Extension(facts): Extension<Facts>,
+    Caller(who): Caller,
     DevicePath(device): DevicePath,
-    uri: Uri,
-    headers: HeaderMap,
+    IfMatch(if_revision): IfMatch,
 ) -> Answer {
-    Query::read(&uri, &[])?;
-    let if_revision = if_match(&headers)?;
     let (status, release_pending) = (DeviceStatus::Active, is_held(&app, &device));
     let change = Change::SetStatus { device, status, release_pending, if_revision };
-    let applied = apply(&app, change, &actor, &facts).await?;
+    let applied = apply(&app, change, who).await?;
     Ok(answer(&app, applied, None))
 }
 
@@ -181,15 +163,11 @@ pub(crate) async fn enable(
 )]
 pub(crate) async fn remove(
     State(app): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    Extension(facts): Extension<Facts>,
+    Caller(who): Caller,
     DevicePath(device): DevicePath,
-    uri: Uri,
-    headers: HeaderMap,
+    IfMatch(if_revision): IfMatch,
 ) -> Answer {
-    Query::read(&uri, &[])?;
-    let if_revision = if_match(&headers)?;
-    apply(&app, Change::Remove { device, if_revision }, &actor, &facts).await?;
+    apply(&app, Change::Remove { device, if_revision }, who).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -206,10 +184,15 @@ pub(crate) struct DeviceParams {
 /// The header that names a revision.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "for the document only; `if_match` reads it")]
+#[expect(dead_code, reason = "for the document only; `IfMatch` reads it")]
 pub(crate) struct RevisionHeader {
     /// The revision that the device must have, as its ETag. "0" for a device that is not registered.
-    #[param(rename = "If-Match", nullable = false, required = false, pattern = "^\"[0-9]{1,19}\"$")]
+    #[param(
+        rename = "If-Match",
+        nullable = false,
+        required = false,
+        pattern = "^([0-9]{1,19}|\"[0-9]{1,19}\")$"
+    )]
     if_match: Option<String>,
 }
 
@@ -218,11 +201,11 @@ pub(crate) fn is_held(app: &App, device: &DeviceId) -> bool {
     app.needs.knocks.get(device).is_some()
 }
 
-async fn apply(app: &App, change: Change, actor: &Actor, facts: &Facts) -> Result<Applied, Refusal> {
-    let answers = app.needs.registrar.apply(vec![change], who(actor, facts)).await;
+async fn apply(app: &App, change: Change, who: Who) -> Result<Applied, Refusal> {
+    let answers = app.needs.registrar.apply(vec![change], who).await;
     let answer = answers.into_iter().next();
     let answer = answer.ok_or_else(|| Refusal::new(Code::Internal, "the registry gave no answer"))?;
-    answer.map_err(refusal)
+    answer.map_err(|err| refusal(&err))
 }
 
 fn answer(app: &App, applied: Applied, password: Option<String>) -> Response {

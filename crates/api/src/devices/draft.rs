@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb;
+use fleetwire_registry::registrar::{MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS};
 use fleetwire_registry::{
     Catalogue, CheckDigit, Draft, Model, OwnPassword, PasswordHash, Patch, device_id, password,
 };
@@ -140,11 +141,23 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<O
     T::deserialize(value).map(Some)
 }
 
+/// No control characters.
+const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+
 fn labels() -> RefOr<Schema> {
-    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(256));
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(MAX_LABEL_VALUE))
+        .pattern(Some(PRINTABLE));
+    let key = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(MAX_LABEL_KEY))
+        .pattern(Some(PRINTABLE));
     let labels = ObjectBuilder::new()
         .description(Some("All of its labels, 32 at most."))
-        .max_properties(Some(32))
+        .max_properties(Some(MAX_LABELS))
+        .property_names(Some(Schema::Object(key.build())))
         .additional_properties(Some(AdditionalProperties::from(text)))
         .examples([serde_json::json!({ "vehicle": "truck" })]);
     RefOr::T(Schema::Object(labels.build()))

@@ -8,6 +8,7 @@ use fleetwire_model::DeviceId;
 use fleetwire_model::pb;
 use fleetwire_registry::Catalogue;
 use serde::Serialize;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::Shared;
@@ -49,7 +50,7 @@ pub(crate) struct ListParams {
     #[param(nullable = false, required = false, example = "north")]
     group: Option<String>,
     /// A label and its value with a colon between, or a label alone; may come more than once.
-    #[param(nullable = false, required = false, example = json!(["vehicle:truck"]))]
+    #[param(required = false, schema_with = label_schema)]
     label: Option<Vec<String>>,
     /// Part of the id or of the name, in upper or lower case.
     #[param(nullable = false, required = false, example = "truck")]
@@ -60,6 +61,15 @@ pub(crate) struct ListParams {
     /// `next` of the page before.
     #[param(nullable = false, required = false)]
     cursor: Option<String>,
+}
+
+/// Labels that a device must have.
+pub(crate) fn label_schema() -> Array {
+    let label = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[^:]"))
+        .examples([serde_json::json!("vehicle:truck")]);
+    ArrayBuilder::new().items(label).build()
 }
 
 /// What [`ListParams`] says, read.

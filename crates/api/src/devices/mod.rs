@@ -20,12 +20,12 @@ use crate::problem::{Code, Refusal};
 pub(crate) const RESERVED: [&str; 2] = ["import", "export"];
 
 /// What a client learns of a change that was not made.
-pub(crate) fn refusal(error: ChangeError) -> Refusal {
+pub(crate) fn refusal(error: &ChangeError) -> Refusal {
     let text = error.to_string();
     match error {
         ChangeError::NotFound => Refusal::new(Code::NotFound, text),
         ChangeError::Exists => Refusal::new(Code::Exists, text),
-        ChangeError::Conflict { revision } => Refusal::new(Code::RevisionMismatch, text).revision(revision),
+        ChangeError::Conflict { revision } => Refusal::new(Code::RevisionMismatch, text).revision(*revision),
         ChangeError::Invalid(_) | ChangeError::TooLarge => Refusal::new(Code::Invalid, text),
         ChangeError::Unavailable(_) => Refusal::new(Code::Unavailable, text).retry_after(5),
         ChangeError::Contended => Refusal::new(Code::Unavailable, text).retry_after(1),

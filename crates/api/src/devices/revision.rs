@@ -7,7 +7,7 @@ use fleetwire_model::DeviceId;
 
 use crate::app::Shared;
 use crate::problem::Refusal;
-use crate::query::bad;
+use crate::query::{Query, bad};
 
 /// The device of the path.
 #[derive(Debug)]
@@ -23,13 +23,27 @@ impl FromRequestParts<Shared> for DevicePath {
     }
 }
 
-/// The revision that If-Match names.
-pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+/// The revision that the device must have, of a request without query parameters.
+#[derive(Debug)]
+pub(crate) struct IfMatch(pub(crate) Option<u64>);
+
+impl FromRequestParts<Shared> for IfMatch {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Refusal> {
+        Query::read(&parts.uri, &[])?;
+        if_match(&parts.headers).map(Self)
+    }
+}
+
+/// The revision that If-Match names, in the quotes of an ETag or without them.
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().ok().and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
-    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let revision = text.filter(is_number).and_then(|text| text.parse().ok());
-    let detail = "If-Match is one revision in quotes, as the ETag of a device is, for example \"3\"";
+    let text = value.to_str().unwrap_or_default();
+    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let revision = Some(number).filter(|_| is_number).and_then(|number| number.parse().ok());
+    let detail = "If-Match is one revision, as the ETag of a device is, for example \"3\"";
     revision.map(Some).ok_or_else(|| bad(detail))
 }
 
@@ -43,13 +57,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn if_match_is_one_quoted_number() {
+    fn if_match_is_one_revision() {
         let read = |text: &'static str| {
             if_match(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(text))]))
         };
         assert_eq!(read("\"3\"").unwrap(), Some(3));
+        assert_eq!(read("3").unwrap(), Some(3));
         assert_eq!(if_match(&HeaderMap::new()).unwrap(), None);
-        for bad in ["3", "*", "W/\"3\"", "\"3\", \"4\"", "\"+3\"", "\"\"", ""] {
+        for bad in ["\"3", "*", "W/\"3\"", "\"3\", \"4\"", "\"+3\"", "\"\"", ""] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

@@ -97,7 +97,7 @@ impl Columns {
 /// The values of a line.
 fn values(line: &[u8]) -> Result<csv::StringRecord, String> {
     // The reader takes a quote that nothing closes for closed at the end.
-    if line.iter().filter(|&&byte| byte == b'"').count() % 2 == 1 {
+    if line.split(|&byte| byte == b'"').count() % 2 == 0 {
         return Err("a quote is not closed in the line; values have no line breaks".to_owned());
     }
     let mut reader = csv::ReaderBuilder::new()

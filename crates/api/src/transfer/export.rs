@@ -10,6 +10,7 @@ use tracing::warn;
 use utoipa::IntoParams;
 
 use crate::app::Shared;
+use crate::devices::list::label_schema;
 use crate::devices::{Device, Filter, Status};
 use crate::problem::Refusal;
 use crate::query::{Query, Times};
@@ -41,7 +42,7 @@ pub(crate) struct ExportParams {
     #[param(nullable = false, required = false, example = "north")]
     group: Option<String>,
     /// A label and its value with a colon between, or a label alone; may come more than once.
-    #[param(nullable = false, required = false, example = json!(["vehicle:truck"]))]
+    #[param(required = false, schema_with = label_schema)]
     label: Option<Vec<String>>,
     /// Part of the id or of the name, in upper or lower case.
     #[param(nullable = false, required = false, example = "truck")]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Extension, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use fleetwire_model::DeviceId;
@@ -14,9 +14,8 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::IntoParams;
 
 use crate::app::Shared;
-use crate::auth::{Actor, who};
+use crate::auth::Caller;
 use crate::devices::refusal;
-use crate::edge::Facts;
 use crate::problem::{Code, Refusal};
 use crate::query::{Query, Times, bad};
 use crate::transfer::Format;
@@ -68,13 +67,12 @@ fn existing_schema() -> utoipa::openapi::schema::Object {
 #[utoipa::path(
     post, path = "/v1/devices/import", tag = "devices", operation_id = "importDevices",
     params(ImportParams),
-    request_body(content(("text/csv"), ("application/x-ndjson")), description = "Lines of devices"),
+    request_body(content((String = "text/csv"), (String = "application/x-ndjson")), description = "Lines of devices"),
     responses((status = 200, description = "What became of the lines", content_type = "application/x-ndjson"))
 )]
 pub(crate) async fn import(
     State(app): State<Shared>,
-    Extension(actor): Extension<Actor>,
-    Extension(facts): Extension<Facts>,
+    Caller(who): Caller,
     request: Request,
 ) -> Result<Response, Refusal> {
     let names = [("format", Times::Once), ("existing", Times::Once), ("accept_check_digit", Times::Once)];
@@ -86,7 +84,6 @@ pub(crate) async fn import(
     let mut lines = Lines::new(body, app.settings.idle_timeout, app.settings.max_import_bytes.get());
     lines.begin().await.map_err(|err| body_refusal(&err))?;
     let source = Source { lines, format, columns: None, number: 0 };
-    let who = who(&actor, &facts);
     let body = Driven::new(|out| work(app, source, (rules, who), out, permit));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson")),
@@ -284,7 +281,7 @@ impl Import {
                     if let ChangeError::Unavailable(reason) = &error {
                         away = Some(reason.clone());
                     }
-                    let refusal = refusal(error);
+                    let refusal = refusal(&error);
                     let code = refusal.code().word();
                     self.report.failed(line, Some(device.as_str()), code, refusal.detail()).await;
                 }

@@ -74,25 +74,23 @@ impl Lines {
 
     /// A line that is in the buffer, blank or not.
     fn cut(&mut self) -> Option<Line> {
-        loop {
-            let rest = self.buffer.get(self.searched..).unwrap_or_default();
-            let Some(found) = rest.iter().position(|&byte| byte == b'\n') else {
-                if self.ended && (!self.buffer.is_empty() || self.skipping) {
-                    return self.take(self.buffer.len(), 0);
-                }
-                self.searched = self.buffer.len();
-                if self.searched > MAX_LINE {
-                    self.skipping = true;
-                    self.buffer.clear();
-                    self.searched = 0;
-                }
-                return None;
-            };
-            return self.take(self.searched + found, 1);
+        let rest = self.buffer.get(self.searched..).unwrap_or_default();
+        if let Some(found) = rest.iter().position(|&byte| byte == b'\n') {
+            return Some(self.take(self.searched + found, 1));
         }
+        if self.ended && (!self.buffer.is_empty() || self.skipping) {
+            return Some(self.take(self.buffer.len(), 0));
+        }
+        self.searched = self.buffer.len();
+        if self.searched > MAX_LINE {
+            self.skipping = true;
+            self.buffer.clear();
+            self.searched = 0;
+        }
+        None
     }
 
-    fn take(&mut self, len: usize, line_break: usize) -> Option<Line> {
+    fn take(&mut self, len: usize, line_break: usize) -> Line {
         self.number += 1;
         self.searched = 0;
         let mut line = self.buffer.split_to(len);
@@ -101,7 +99,7 @@ impl Lines {
         if line.last() == Some(&b'\r') {
             line.truncate(line.len() - 1);
         }
-        Some(Line { number: self.number, text: (!is_too_long).then(|| line.freeze()) })
+        Line { number: self.number, text: (!is_too_long).then(|| line.freeze()) }
     }
 
     async fn fill(&mut self) -> Result<(), BodyError> {

@@ -18,7 +18,8 @@ use ureq::{Agent, Body};
 pub(crate) use find::ApiFlags;
 pub(crate) use problem::{NotFound, Problem};
 pub(crate) use types::{
-    Counts, Device, Devices, Held, HeldDevice, ImportLine, LineError, Model, Models, Position, Setup, State,
+    Counts, Device, Devices, Held, HeldDevice, ImportLine, LineError, Model, ModelOutput, Models, Position,
+    Setup, State,
 };
 
 use crate::process::Usage;

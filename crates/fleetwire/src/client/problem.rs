@@ -45,9 +45,7 @@ impl Problem {
             (403, _) => anyhow!("the token may not do that: {said}"),
             (400 | 422, _) => Usage(said).into(),
             (404, _) => NotFound(said).into(),
-            (412, _) => anyhow!(
-                "{said}; somebody changed it meanwhile. Look at it with `fleetwire device show`, then decide again"
-            ),
+            (412, _) => anyhow!("{said}, with `fleetwire device show`"),
             (429, _) => anyhow!("the API at {base} wants fewer requests, and waiting did not help: {said}"),
             (500.., _) if self.title.is_empty() => {
                 anyhow!("the API at {base} answered {} and nothing more", self.status)

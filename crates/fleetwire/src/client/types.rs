@@ -44,8 +44,20 @@ pub(crate) struct Model {
     pub(crate) guess: bool,
     pub(crate) publish_topics: Vec<String>,
     pub(crate) subscribe_topics: Vec<String>,
-    pub(crate) outputs: Vec<serde_json::Value>,
+    pub(crate) outputs: Vec<ModelOutput>,
     pub(crate) capabilities: Vec<String>,
+}
+
+/// An output of a model.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ModelOutput {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) id: String,
+    /// "timed" or "latched".
+    pub(crate) kind: String,
+    pub(crate) confirmed_by: Option<u32>,
 }
 
 /// All models.

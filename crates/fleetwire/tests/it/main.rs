@@ -16,6 +16,7 @@ mod devices;
 mod embedded;
 mod faults;
 mod gaps;
+mod held;
 mod logins;
 mod loss;
 mod mapping;

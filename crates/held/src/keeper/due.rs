@@ -43,6 +43,11 @@ impl Turns {
         self.has_record = true;
     }
 
+    /// Knocks are new: what the topic still has is looked at soon.
+    pub(super) fn look_back(&mut self) {
+        self.next_look_back = None;
+    }
+
     /// Whether something that is due may have its turn.
     fn may_step(&mut self, now: Instant) -> bool {
         let is_flowing = std::mem::take(&mut self.has_record);
@@ -81,14 +86,14 @@ impl Keeping {
 
     /// Compares the knocks with the registry and, once in a while, with what the topic still has.
     fn look(&mut self, now: Instant) {
-        let pace = (self.settings.quiet, self.settings.patience);
+        let limits = (self.settings.quiet, self.settings.patience);
         let look_back = self.turns.next_look_back.is_none_or(|at| now >= at);
         if look_back {
             self.turns.next_look_back = Some(now + LOOK_BACK);
         }
         for (number, page) in &mut self.pages {
             page.look(&self.devices, now);
-            let is_near = page.following.values().any(|following| following.is_near(now, pace));
+            let is_near = page.following.values().any(|following| following.is_near(now, limits));
             if !(is_near || look_back && page.len() > 0) {
                 continue;
             }
@@ -148,10 +153,10 @@ impl Keeping {
                 self.tally.expired += 1;
             }
         }
-        let (now, pace) = (Instant::now(), (self.settings.quiet, self.settings.patience));
+        let (now, limits) = (Instant::now(), (self.settings.quiet, self.settings.patience));
         let read_at = page.read_at;
         let may_end =
-            page.following.iter_mut().filter(|(_, following)| following.may_end(now, read_at, pace));
+            page.following.iter_mut().filter(|(_, following)| following.may_end(now, read_at, limits));
         for (device, following) in may_end {
             // Whoever finds it full is told again later.
             if self.released.try_send(device.clone()).is_ok() {

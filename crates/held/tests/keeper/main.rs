@@ -46,7 +46,7 @@ fn an_activation_releases_what_is_held_in_its_order_and_what_comes_meanwhile_fol
     let knock = world.knocks().remove(DEVICE).unwrap();
     assert_eq!((knock.account.as_str(), knock.remote_address.as_str()), ("bce_device", "192.0.2.7:1234"));
     assert_eq!((knock.bytes, knock.frontend_id.as_str()), (50_000, "frontend-0"));
-    assert!(knock.first_time.unwrap().seconds == 1_700_000_000 && knock.last_offset > knock.first_offset);
+    assert!(knock.first_time.is_some() && knock.last_offset > knock.first_offset);
 
     world.register(DEVICE, Active, true);
     // It goes on while it is released, and after it.
@@ -110,7 +110,7 @@ fn keepers_that_come_and_go_share_releases_and_repeat_nothing() {
         let knocks = world.knocks();
         knocks.len() == devices.len() && knocks.values().all(|knock| knock.messages == 2_000)
     });
-    devices.iter().for_each(|device| world.register(device, Active, true));
+    world.register_all(devices.iter().map(String::as_str), Active, true);
     eventually("some is released", || !world.raw().is_empty());
     let second = Member::start(&world, "b");
     for hundred in 20..25 {

@@ -18,7 +18,9 @@ use fleetwire_model::time::from_unix_ms;
 use fleetwire_model::{DeviceId, Topic, Topics};
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::follow::Registry;
+use fleetwire_service::clock;
 use fleetwire_service::health::Health;
+use fleetwire_service::logs;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,8 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 pub(crate) const MODEL: &str = "xirgo-fms500-light-iotm";
 const PREFIX: &str = "FLEETWIRE_TEST_KEEPER_PREFIX";
 const REPLICA: &str = "FLEETWIRE_TEST_KEEPER_REPLICA";
+/// What keepers log, for whoever looks for the cause of a failure.
+const LOG: &str = "FLEETWIRE_TEST_LOG";
 const BROKERS: &str = "FLEETWIRE_TEST_KEEPER_BROKERS";
 
 /// The topics of one test.
@@ -63,7 +67,8 @@ impl World {
 
     /// Publishes of a device, as a frontend holds them; their numbers are their sequence.
     pub(crate) fn hold(&self, producer: &Producer<()>, device: &str, numbers: std::ops::Range<u64>) {
-        let topic = self.name(Topic::Held);
+        // Of an older time, Kafka would remove it.
+        let (topic, now_ms) = (self.name(Topic::Held), clock::unix_ms());
         for number in numbers {
             let raw = RawPublish {
                 payload: vec![7; 100].into(),
@@ -72,7 +77,7 @@ impl World {
                 device_id: device.into(),
                 account: "bce_device".into(),
                 session_sequence: number,
-                received_time: Some(from_unix_ms(1_700_000_000_000 + i64::try_from(number).unwrap())),
+                received_time: Some(from_unix_ms(now_ms)),
                 remote_address: "192.0.2.7:1234".into(),
                 frontend_id: "frontend-0".into(),
                 ..RawPublish::default()
@@ -82,7 +87,7 @@ impl World {
                 topic: &topic,
                 key: Some(device.as_bytes()),
                 payload: Some(&value),
-                timestamp_ms: Some(1_700_000_000_000),
+                timestamp_ms: Some(now_ms),
                 ..Record::default()
             };
             while producer.send(record, ()).is_err() {
@@ -94,6 +99,29 @@ impl World {
 
     /// Writes a device's record into the registry.
     pub(crate) fn register(&self, device: &str, status: DeviceStatus, release_pending: bool) {
+        self.register_all([device], status, release_pending);
+    }
+
+    pub(crate) fn register_all<'a>(
+        &self,
+        devices: impl IntoIterator<Item = &'a str>,
+        status: DeviceStatus,
+        release_pending: bool,
+    ) {
+        let producer = self.producer();
+        for device in devices {
+            self.send_record(&producer, device, status, release_pending);
+        }
+        producer.flush(LIMIT).unwrap();
+    }
+
+    fn send_record(
+        &self,
+        producer: &Producer<()>,
+        device: &str,
+        status: DeviceStatus,
+        release_pending: bool,
+    ) {
         let record = Device {
             device_id: device.into(),
             model: MODEL.into(),
@@ -108,9 +136,7 @@ impl World {
             payload: Some(&value),
             ..Record::default()
         };
-        let producer = self.producer();
         producer.send(record, ()).unwrap();
-        producer.flush(LIMIT).unwrap();
     }
 
     /// What is committed of a topic, partition by partition.
@@ -165,6 +191,10 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn start(world: &World, replica: &str) -> Self {
+        if let Ok(filter) = std::env::var(LOG) {
+            // Another test may have started it.
+            let _ = logs::init(&filter, logs::Format::Text, logs::Mask::None);
+        }
         let stop = CancellationToken::new();
         let mut kafka = world.kafka.clone();
         kafka.properties.insert("heartbeat.interval.ms".into(), "200".into());

@@ -123,6 +123,7 @@ fn resident() -> u64 {
 
 #[test]
 #[ignore = "measures memory, alone: cargo test --release -p fleetwire-state -- --ignored --nocapture memory"]
+#[expect(clippy::print_stdout, reason = "a measurement")]
 fn memory_of_a_million_devices() {
     const DEVICES: u64 = 1_000_000;
     let states = States::new(2_000_000);

@@ -176,13 +176,14 @@ fn at_a_stop_every_session_is_over() {
 
 #[test]
 #[ignore = "measures memory, alone: cargo test --release -p fleetwire-frontend -- --ignored --nocapture memory"]
+#[expect(clippy::print_stdout, reason = "a measurement")]
 fn memory_of_a_hundred_thousand_sessions() {
+    const SESSIONS: u64 = 100_000;
     let resident = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap().to_owned();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     };
-    const SESSIONS: u64 = 100_000;
     let (mut table, before) = (Table::new(10), resident());
     let device = |number: u64| (860_000_000_000_000 + number * 7).to_string().parse::<DeviceId>().unwrap();
     for number in 0..SESSIONS {
