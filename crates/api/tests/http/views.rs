@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use fleetwire_kafka::{Producer, Record};
 use fleetwire_model::Topic;
-use fleetwire_model::pb::Knock;
+use fleetwire_model::pb::{
+    DeviceState, DigitalLine, Fix, FixType, FrontendAlive, Knock, Session, SessionState,
+};
 use fleetwire_model::time::from_unix_ms;
-use prost::Message as _;
+use fleetwire_service::clock;
 use serde_json::{Value, json};
 
 use crate::client::imei;
@@ -59,12 +61,17 @@ fn knock(server: &Server, id: &str, last_ms: i64) {
         frontend_id: "frontend-0".to_owned(),
         ..Knock::default()
     };
+    write(server, Topic::Knocks, id, &knock);
+}
+
+/// Writes a record as the service does whose topic it is.
+fn write(server: &Server, topic: Topic, key: &str, message: &impl prost::Message) {
     let producer: Producer<()> =
         Producer::new(&server.kafka, |delivery, ()| delivery.outcome.map(drop).unwrap()).unwrap();
-    let (topic, value) = (server.topics.name(Topic::Knocks), knock.encode_to_vec());
+    let (topic, value) = (server.topics.name(topic), message.encode_to_vec());
     let record = Record {
         topic: &topic,
-        key: Some(id.as_bytes()),
+        key: Some(key.as_bytes()),
         payload: Some(&value),
         timestamp_ms: None,
         headers: &[],
@@ -130,5 +137,63 @@ fn the_state_of_a_device_of_which_nothing_is_known_is_not_found() {
     let state = client.get(&format!("{path}/state")).json();
     let expected =
         json!({ "id": id, "registered": true, "status": "active", "connected": false, "outputs": [] });
+    assert_eq!(state, expected);
+}
+
+#[test]
+fn the_state_of_a_device_is_where_it_is_connected_and_what_it_last_reported() {
+    let (server, id) = (server::shared(), imei());
+    let (client, path) = (server.operator(), format!("/v1/devices/{id}"));
+    client.json("PUT", &path, &json!({ "model": "xirgo-lx41" }));
+    let time = Some(from_unix_ms(1_700_000_000_000));
+    let alive = FrontendAlive {
+        frontend_id: "frontend-7".to_owned(),
+        run: "run".to_owned(),
+        time: Some(from_unix_ms(clock::unix_ms())),
+        valid_s: 600,
+        ..FrontendAlive::default()
+    };
+    write(server, Topic::Sessions, "@frontend-7", &alive);
+    let session = Session {
+        device_id: id.clone(),
+        state: SessionState::Connected.into(),
+        session_id: "01JDH3ZK6W4T4Q6ZV0Q8X9Y7AB".to_owned(),
+        epoch: 1,
+        frontend_id: "frontend-7".to_owned(),
+        frontend_run: "run".to_owned(),
+        since: time,
+        accepts_commands: true,
+        remote_address: "192.0.2.7:40122".to_owned(),
+        ..Session::default()
+    };
+    write(server, Topic::Sessions, &id, &session);
+    let fix = Fix {
+        r#type: FixType::Fix.into(),
+        latitude: 25.5,
+        longitude: 55.25,
+        speed_kmh: Some(18.0),
+        satellites: Some(6),
+        ..Fix::default()
+    };
+    let state = DeviceState {
+        device_id: id.clone(),
+        last_seen_time: time,
+        position_time: time,
+        fix: Some(fix),
+        ignition: Some(true),
+        outputs: vec![DigitalLine { number: 1, on: true }],
+        positions: 1,
+        reported_time: time,
+    };
+    write(server, Topic::DeviceState, &id, &state);
+    let state = until(|| {
+        let state = client.get(&format!("{path}/state")).json();
+        (state["connected"] == true && state["last_seen"].is_string()).then_some(state)
+    });
+    let time = "2023-11-14T22:13:20.000Z";
+    let expected = json!({ "id": id, "registered": true, "status": "active", "connected": true,
+        "frontend": "frontend-7", "remote_address": "192.0.2.7:40122", "since": time, "accepts_commands": true,
+        "last_seen": time, "ignition": true, "outputs": [{ "number": 1, "on": true }],
+        "position": { "time": time, "latitude": 25.5, "longitude": 55.25, "speed_kmh": 18.0, "satellites": 6 } });
     assert_eq!(state, expected);
 }
