@@ -41,7 +41,7 @@ fn id(number: u64) -> String {
 fn version(number: u64, round: u64, password: &[u8]) -> Option<Device> {
     let removed = match number % 7 {
         3 => round == ROUNDS - 1,
-        4 => round % 2 == 0 && round != ROUNDS - 1,
+        4 => round.is_multiple_of(2) && round != ROUNDS - 1,
         _ => false,
     };
     let model = if (number + round).is_multiple_of(2) { "xirgo-lx41" } else { "xirgo-lx42" };
