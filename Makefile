@@ -90,6 +90,12 @@ bench-peers: build ## CPU and latency of a publish beside mosquitto and beside a
 	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
 	@$(APACHE_KAFKA) exec --heap-mib 512 --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))peers $(ARGS)
 
+.PHONY: bench-registry
+bench-registry: ## Memory, load time and lookups of the registry with 10 million devices; ARGS="--devices 1000000"
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))registry $(ARGS)
+
 .PHONY: loss-test
 loss-test: build ## Kill the frontend KILLS times (50) under load and look for lost publishes; MODE=drain or kafka
 	@.ci/setup test

@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod load;
 pub mod loss;
+pub mod registry;
 pub mod service;
 pub mod site;
 pub mod wire;
