@@ -39,7 +39,7 @@ setup: ## Install what build and tests need
 	@.ci/setup test
 
 .PHONY: clients
-clients: setup ## Install the MQTT clients that the interoperability tests drive
+clients: setup ## Install the clients that tests drive: MQTT clients and schemathesis
 	@.ci/clients
 
 .PHONY: fmt

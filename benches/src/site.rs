@@ -75,7 +75,7 @@ impl Site {
         let activations: Vec<_> = imeis.map(activation).collect();
         let client = self.client();
         let writer = Writer { client: &client, topics: &self.topics, by: "benches", limit: PATIENCE };
-        writer.activate(&activations, Existing::Update, 0)?;
+        writer.activate(&activations, Existing::Update)?;
         Ok(())
     }
 

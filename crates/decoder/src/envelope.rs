@@ -54,6 +54,7 @@ struct Fields {
     raw_ref: u32,
     decoder_version: u32,
     region: u32,
+    host: u32,
 }
 
 const fn fields(kind: Kind) -> Fields {
@@ -65,6 +66,7 @@ const fn fields(kind: Kind) -> Fields {
             raw_ref: 32,
             decoder_version: 33,
             region: 34,
+            host: 35,
         },
         Kind::Event => Fields {
             received_time: 7,
@@ -73,6 +75,7 @@ const fn fields(kind: Kind) -> Fields {
             raw_ref: 12,
             decoder_version: 15,
             region: 16,
+            host: 17,
         },
     }
 }
@@ -114,6 +117,7 @@ impl Shared {
             wire::timestamp(common, fields.decoded_time, build.now_ms);
             wire::text(common, fields.decoder_version, build.version);
             wire::text(common, fields.region, raw.region);
+            wire::text(common, fields.host, raw.host);
         }
         out.extend_from_slice(common);
         out.extend_from_slice(own.body);

@@ -12,6 +12,7 @@ pub(crate) struct RawView<'a> {
     /// Unix milliseconds; `None` if the frontend did not say.
     pub(crate) received_ms: Option<i64>,
     pub(crate) region: &'a str,
+    pub(crate) host: &'a str,
 }
 
 /// Why a Kafka value is no `RawPublish`.
@@ -41,7 +42,8 @@ impl<'a> RawView<'a> {
                 (5, Field::Bytes(raw)) => view.device_id = text(number, raw)?,
                 (10, Field::Bytes(time)) => view.received_ms = Some(read_timestamp(time)?),
                 (19, Field::Bytes(raw)) => view.region = text(number, raw)?,
-                (1 | 2 | 4 | 5 | 10 | 19, _) => return Err(RawError::Type(number)),
+                (21, Field::Bytes(raw)) => view.host = text(number, raw)?,
+                (1 | 2 | 4 | 5 | 10 | 19 | 21, _) => return Err(RawError::Type(number)),
                 _ => {}
             }
         }
@@ -72,6 +74,7 @@ mod tests {
             device_id: "867035046242895".into(),
             received_time: Some(from_unix_ms(1_609_307_512_500)),
             region: "eu".into(),
+            host: "mqtt.eu.example.com".into(),
             packet_id: Some(7),
             user_properties: vec![UserProperty { name: "a".into(), value: "b".into() }],
             model: "m".into(),
@@ -85,6 +88,7 @@ mod tests {
             device_id: &raw.device_id,
             received_ms: Some(1_609_307_512_500),
             region: &raw.region,
+            host: &raw.host,
         };
         assert_eq!(RawView::read(&value), Ok(expected));
         assert_eq!(RawView::read(&[]), Ok(RawView::default()));

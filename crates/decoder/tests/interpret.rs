@@ -41,6 +41,7 @@ fn raw(payload: &[u8]) -> RawPublish {
         device_id: DEVICE.into(),
         received_time: Some(from_unix_ms(RECEIVED_MS)),
         region: "eu".into(),
+        host: "mqtt.eu.example.com".into(),
         ..RawPublish::default()
     }
 }
@@ -111,7 +112,7 @@ fn the_captured_payload_becomes_the_position_that_it_holds() {
     assert_eq!(fix.r#type(), FixType::Fix);
     assert_eq!(position.device_id, DEVICE);
     assert_eq!(position.model, "xirgo-fms500-light-iotm");
-    assert_eq!(position.region, "eu");
+    assert_eq!((position.region.as_str(), position.host.as_str()), ("eu", "mqtt.eu.example.com"));
     assert_eq!(position.decoder_version, "0.1.0+test");
     assert_eq!(to_unix_ms(position.device_time.as_ref().unwrap()), 1_609_307_511_000);
     assert_eq!(to_unix_ms(position.received_time.as_ref().unwrap()), RECEIVED_MS);
@@ -340,6 +341,7 @@ fn events_and_dead_letters_are_the_contracts_messages() {
         decoded_time: Some(from_unix_ms(NOW_MS)),
         decoder_version: "0.1.0+test".into(),
         region: "eu".into(),
+        host: "mqtt.eu.example.com".into(),
         ..DeviceEvent::default()
     };
     let [found] = seen.events.as_slice() else { panic!("{seen:?}") };

@@ -24,6 +24,7 @@ In production, on Apache Kafka:
   fleetwire topics apply --kafka kafka:9092
   fleetwire frontend --config frontend.toml
   fleetwire decoder --config decoder.toml
+  fleetwire api --config api.toml        devices by HTTP and by the commands `device` and `model`
   fleetwire gaps --config gaps.toml      if you want to know which device lost what
 
 Exit codes: 0 done, 1 failed, 2 wrong command line or configuration,
@@ -35,6 +36,7 @@ pub(crate) struct Running<'a> {
     /// Where devices connect, plain TCP first.
     pub(crate) mqtt: &'a [Listener],
     pub(crate) admin: SocketAddr,
+    pub(crate) api: SocketAddr,
     pub(crate) kafka: &'a str,
     pub(crate) embedded: bool,
     pub(crate) accounts: &'a Accounts,
@@ -59,6 +61,7 @@ pub(crate) fn text(running: &Running<'_>) -> String {
         lines.push(format!("  {title:<8} {address}{how}"));
     }
     lines.push(format!("  admin    http://{}/  (readyz, metrics)", running.admin));
+    lines.push(format!("  API      http://{}/  (openapi.json; its token is in the run file)", running.api));
     if running.embedded {
         lines.push(format!(
             "  log      embedded, {}: in memory, 5 MiB a partition, nothing kept after the stop",
@@ -86,6 +89,7 @@ pub(crate) fn text(running: &Running<'_>) -> String {
     let tries = [
         ("simulate --devices 20", "devices that drive it"),
         ("watch positions", "what comes out (also: raw, events, dead-letters)"),
+        ("device held", "who is knocking"),
         ("device add IMEI", "let a real device in"),
     ];
     for (arguments, meaning) in tries {

@@ -10,7 +10,7 @@ use fleetwire_registry::{CodecSettings, account};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
 
-use crate::config::{self, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process, RunConfig};
+use crate::config::{self, ApiConfig, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process, RunConfig};
 use crate::gaps;
 
 /// Checks form, keys, values, account rules, listeners and Kafka properties; contacts nobody.
@@ -28,6 +28,7 @@ enum Service {
     Frontend,
     Decoder,
     Gaps,
+    Api,
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
@@ -43,12 +44,14 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
             gaps::check(&config.gaps)?;
+            config::check_registry(&config.held, &config.state, &config.public)?;
         }
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             config::catalogue(&config.models, &CodecSettings::default(), file)?;
             account::check(&config.accounts)?;
+            config.public.check()?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
         }
@@ -57,6 +60,13 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             common(&config.process, &config.kafka)?;
             config::check_decoder(&config.decoder)?;
             config::catalogue(&config.models, &config.decoder.codecs(), file)?;
+        }
+        Service::Api => {
+            let config: ApiConfig = config::load(file)?;
+            common(&config.process, &config.kafka)?;
+            config::catalogue(&config.models, &CodecSettings::default(), file)?;
+            account::check(&config.accounts)?;
+            config::check_registry(&config.held, &config.state, &config.public)?;
         }
         Service::Gaps => {
             let config: GapsConfig = config::load(file)?;

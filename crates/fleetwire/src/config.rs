@@ -9,19 +9,23 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use fleetwire_api::ApiSettings;
 use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::auth::subscriber::SubscriberSettings;
 use fleetwire_gaps::GapsSettings;
+use fleetwire_held::HeldSettings;
 use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
 use fleetwire_registry::{Catalogue, CodecSettings, ModelSettings};
 use fleetwire_service::{logs, secret, settings};
+use fleetwire_state::StateSettings;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use crate::process::Usage;
+pub(crate) use crate::public::{PublicFlags, PublicSettings};
 
 /// What every process has.
 #[derive(Debug, Clone, Deserialize)]
@@ -151,6 +155,7 @@ pub(crate) struct FrontendConfig {
     pub(crate) process: Process,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
+    pub(crate) public: PublicSettings,
     /// Accounts beside, or instead of, the built-in ones.
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
     /// Accounts that watch live traffic.
@@ -179,6 +184,22 @@ pub(crate) struct GapsConfig {
     pub(crate) gaps: GapsSettings,
 }
 
+/// Configuration of `fleetwire api`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ApiConfig {
+    pub(crate) process: Process,
+    pub(crate) kafka: Kafka,
+    pub(crate) api: ApiSettings,
+    pub(crate) public: PublicSettings,
+    pub(crate) held: HeldSettings,
+    pub(crate) state: StateSettings,
+    /// The accounts of the frontends.
+    pub(crate) accounts: BTreeMap<String, AccountSettings>,
+    /// The models of frontends and decoders.
+    pub(crate) models: BTreeMap<String, ModelSettings>,
+}
+
 /// Configuration of `fleetwire run`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -190,7 +211,32 @@ pub(crate) struct RunConfig {
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
     pub(crate) decoder: DecoderSettings,
     pub(crate) gaps: GapsSettings,
+    pub(crate) api: ApiSettings,
+    pub(crate) public: PublicSettings,
+    pub(crate) held: HeldSettings,
+    pub(crate) state: StateSettings,
     pub(crate) models: BTreeMap<String, ModelSettings>,
+}
+
+/// What the commands of devices take of the configuration of any service; what else is in it is for others.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct OwnConfig {
+    pub(crate) process: Process,
+    pub(crate) public: PublicSettings,
+    pub(crate) accounts: BTreeMap<String, AccountSettings>,
+    pub(crate) models: BTreeMap<String, ModelSettings>,
+}
+
+/// Whether the values of what the API has beside it are usable.
+pub(crate) fn check_registry(
+    held: &HeldSettings,
+    state: &StateSettings,
+    public: &PublicSettings,
+) -> Result<()> {
+    held.check().map_err(|err| Usage(err.to_string()))?;
+    state.check().map_err(|err| Usage(err.to_string()))?;
+    public.check()
 }
 
 /// The built-in models with those of a configuration, which was read from `file`.
@@ -293,6 +339,9 @@ mod tests {
         }
         for text in [sample("gaps"), uncommented(&sample("gaps"))] {
             settings::parse::<GapsConfig>(&text).unwrap();
+        }
+        for text in [sample("api"), uncommented(&sample("api"))] {
+            settings::parse::<ApiConfig>(&text).unwrap();
         }
         for text in [sample("run"), uncommented(&sample("run"))] {
             settings::parse::<RunConfig>(&text).unwrap();

@@ -10,8 +10,9 @@ use fleetwire_service::admin::Admin;
 use fleetwire_service::exit::Exit;
 
 use crate::config::{self, GapsConfig, ServiceFlags};
+use crate::parts::Parts;
 use crate::process::{self, Usage};
-use crate::service::{Parts, start_process};
+use crate::service::start_process;
 
 /// Notes for which times records of a device are missing, and closes such a gap when the records come late.
 ///

@@ -1,7 +1,9 @@
 //! The `fleetwire` binary: every service of the pipeline, and the tools around it, as subcommands.
 
+mod api;
 mod banner;
 mod check_config;
+mod client;
 mod config;
 mod dead_letters;
 mod decode;
@@ -9,12 +11,16 @@ mod device;
 mod gaps;
 mod json;
 mod mapping;
+mod model;
+mod parts;
 mod process;
+mod public;
 mod replay;
 mod run;
 mod runfile;
 mod service;
 mod simulate;
+mod table;
 mod target;
 mod topic_check;
 mod topics;
@@ -50,12 +56,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole pipeline in one process: frontend, decoder, an embedded log, admin HTTP
+    /// Run the whole pipeline in one process: frontend, decoder, API, an embedded log, admin HTTP
     Run(run::RunArgs),
     /// Run the MQTT front door: device publishes into Kafka
     Frontend(service::FrontendArgs),
     /// Run a decoder worker: raw publishes into positions
     Decoder(service::DecoderArgs),
+    /// Serve the HTTP API: devices, models, who knocks, where devices are
+    Api(api::ApiArgs),
     /// Keep the gap ledger: which device lost what; and show it
     Gaps(gaps::GapsArgs),
     /// Drive a pipeline with simulated devices
@@ -68,8 +76,10 @@ enum Command {
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Decode a range of stored publishes again, or compare it with what was produced
     Replay(replay::ReplayArgs),
-    /// Activate devices, and list them
+    /// Let devices in, look at them, lock them out
     Device(device::DeviceArgs),
+    /// List the device models
+    Model(model::ModelArgs),
     /// Write a mapping for JSON payloads, and test it on samples
     Mapping(mapping::MappingArgs),
     /// Create the Kafka topics, or check them
@@ -88,6 +98,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
+        Command::Api(args) => api::api(&args),
         Command::Gaps(args) => gaps::gaps(&args),
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Decode(args) => decode::decode(&args),
@@ -95,6 +106,7 @@ fn main() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::dead_letters(args),
         Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),
+        Command::Model(args) => model::model(&args),
         Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),
         Command::CheckConfig(args) => check_config::check(&args),

@@ -6,22 +6,25 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use fleetwire_frontend::transports;
+use fleetwire_api::{Scope, Tokens};
+use fleetwire_frontend::{Frontend, transports};
+use fleetwire_held::Isolation;
 use fleetwire_kafka::{ClientSettings, EmbeddedLog, EmbeddedOptions, TopicAdmin, TopicReport, TopicSettings};
 use fleetwire_model::{Imei, Topics};
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::WellKnown;
 use fleetwire_registry::write::{Activation, Existing, OwnLogin, Writer};
 use fleetwire_service::admin::Admin;
-use fleetwire_service::clock;
 use fleetwire_service::exit::Exit;
+use fleetwire_service::secret;
 
 use crate::banner::{self, Running};
-use crate::config::{self, RunConfig, ServiceFlags, set};
+use crate::config::{self, PublicFlags, RunConfig, ServiceFlags, set};
 use crate::gaps;
+use crate::parts::{ApiParts, Parts};
 use crate::process::{self, Usage};
-use crate::runfile::{self, DataDir, RunFile};
-use crate::service::{Parts, logins, start_process};
+use crate::runfile::{self, DataDir, RunApi, RunFile, RunToken};
+use crate::service::{Logins, logins, start_process};
 
 /// How long Kafka may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +36,7 @@ const EMBEDDED_PARTITIONS: u16 = 4;
 const SAMPLE_DEVICES: [&str; 4] =
     ["867035046242895", "865209039554705", "869595061374194", "869595060875258"];
 
-/// Frontend, decoder, admin HTTP and an embedded log in one process, for a laptop, a demonstration, a test.
+/// Frontend, decoder, HTTP API, admin HTTP and an embedded log in one process, for a laptop, a demonstration, a test.
 ///
 /// The embedded log keeps nothing after it stops but the device registry, which is put back at the next
 /// start. With --kafka the same pipeline runs on an Apache Kafka.
@@ -44,6 +47,11 @@ pub(crate) struct RunArgs {
     /// Where devices connect [default: 127.0.0.1:1883]; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_MQTT")]
     mqtt: Option<SocketAddr>,
+    /// Where the HTTP API is served [default: 127.0.0.1:8080]; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_API_LISTEN")]
+    api: Option<SocketAddr>,
+    #[command(flatten)]
+    public: PublicFlags,
     /// Where the registry and the run file are kept [default: ~/.local/state/fleetwire]
     #[arg(long, value_name = "DIR", env = "FLEETWIRE_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -58,6 +66,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
+    let (tokens, token) = tokens(&config)?;
     let catalogue =
         config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
@@ -70,16 +79,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             activate_samples(&client, &topics)?;
         }
 
-        let mut parts = Parts::new(&config.process, client.clone(), topics.clone());
+        let parts = Parts::new(&config.process, client.clone(), topics.clone());
+        let mut parts = parts.reached_at(&config.public.host);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
-        let registry = parts.registry(catalogue);
-        let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
-        parts.add_decoder(&config.decoder, &registry)?;
-        if config.gaps.enabled {
-            parts.add_gaps(&config.gaps)?;
-        }
         let admin_address = admin.address()?;
-        parts.add_last(registry, admin);
+        let needs = Needs { catalogue, logins, tokens, isolation: log.isolation(), admin };
+        let Listening { frontend, api } = add_pipeline(&mut parts, &config, needs)?;
         log.add_to(&mut parts);
 
         let health = parts.health.clone();
@@ -93,10 +98,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
                 embedded: config.kafka.brokers.is_empty(),
                 topic_prefix: topics.prefix().to_owned(),
                 config: args.flags.config.as_deref().and_then(|path| std::path::absolute(path).ok()),
+                api: Some(RunApi { address: api, token }),
             })?;
             print(&banner::text(&Running {
                 mqtt: &frontend.listeners,
                 admin: admin_address,
+                api,
                 kafka: &client.brokers,
                 embedded: config.kafka.brokers.is_empty(),
                 accounts: &accounts,
@@ -117,6 +124,41 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     })
 }
 
+/// What the pipeline is made of, beside its settings.
+struct Needs {
+    catalogue: Catalogue,
+    logins: Logins,
+    tokens: Tokens,
+    isolation: Isolation,
+    admin: Admin,
+}
+
+/// Where the pipeline listens.
+struct Listening {
+    frontend: Frontend,
+    api: SocketAddr,
+}
+
+/// Adds every part, in the order in which they stop.
+fn add_pipeline(parts: &mut Parts, config: &RunConfig, needs: Needs) -> Result<Listening> {
+    let Needs { catalogue, logins, tokens, isolation, admin } = needs;
+    let registry = parts.registry(catalogue);
+    let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
+    parts.add_decoder(&config.decoder, &registry)?;
+    let registering = parts.registering(&config.accounts);
+    let knocks = parts.add_held(&config.held, isolation, &registry, registering.registrar.clone())?;
+    let states = parts.add_state(&config.state)?;
+    if config.gaps.enabled {
+        parts.add_gaps(&config.gaps)?;
+    }
+    let public = config.public.of(&config.process, Some(frontend.address.port()));
+    let shown = ApiParts { catalogue, accounts: &config.accounts, knocks, states, public, tokens };
+    let api = parts.add_api(&config.api, shown, &registering)?;
+    parts.add_registrar(registering);
+    parts.add_last(registry, admin);
+    Ok(Listening { frontend, api })
+}
+
 /// The file, the flags over it, and what differs on a laptop where the file says nothing: loopback only, and no
 /// chatter below the banner.
 fn config(args: &RunArgs) -> Result<RunConfig> {
@@ -130,11 +172,16 @@ fn config(args: &RunArgs) -> Result<RunConfig> {
     if !is_given("frontend", "listen") {
         config.frontend.listen.set_ip([127, 0, 0, 1].into());
     }
+    if !is_given("api", "listen") {
+        config.api.listen.set_ip([127, 0, 0, 1].into());
+    }
     if !is_given("process", "log") {
         "warn".clone_into(&mut config.process.log);
     }
     args.flags.apply(&mut config.process, &mut config.kafka);
+    args.public.apply(&mut config.public);
     set(&mut config.frontend.listen, args.mqtt.as_ref());
+    set(&mut config.api.listen, args.api.as_ref());
     Ok(config)
 }
 
@@ -147,7 +194,18 @@ fn check(config: &RunConfig) -> Result<()> {
         let hint = "name an Apache Kafka with --kafka, or leave exactly_once off";
         return Err(Usage(format!("decoder.exactly_once is not possible: {why}; {hint}")).into());
     }
+    config::check_registry(&config.held, &config.state, &config.public)?;
     gaps::check(&config.gaps)
+}
+
+/// The tokens of the configuration, and one of its own for the commands on this machine.
+fn tokens(config: &RunConfig) -> Result<(Tokens, RunToken)> {
+    let secret = |name: &str| secret::read(name, |variable| std::env::var(variable).ok());
+    let usage = |err: fleetwire_api::TokenError| Usage(err.to_string());
+    let mut tokens = Tokens::load(&config.api.tokens, secret).map_err(usage)?;
+    let own = Tokens::generate();
+    tokens.add("run", Scope::ALL, &own).map_err(usage)?;
+    Ok((tokens, RunToken::new(&own)))
 }
 
 /// The log below the pipeline.
@@ -191,6 +249,14 @@ impl Log {
         kafka.client()
     }
 
+    /// The embedded log isolates no transaction, and needs none: this process is its only one.
+    const fn isolation(&self) -> Isolation {
+        match self {
+            Self::Embedded(_) => Isolation::NotNeeded,
+            Self::Kafka => Isolation::Required,
+        }
+    }
+
     /// The embedded log stops last, so that everything before it can finish.
     fn add_to(self, parts: &mut Parts) {
         if let Self::Embedded(log) = self {
@@ -218,7 +284,7 @@ fn activate_samples(client: &ClientSettings, topics: &Topics) -> Result<()> {
         })
         .collect();
     Writer { client, topics, by: "fleetwire run", limit: PATIENCE }
-        .activate(&activations, Existing::Keep, clock::unix_ms())
+        .activate(&activations, Existing::Keep)
         .map(drop)
         .context("the sample devices could not be activated")
 }

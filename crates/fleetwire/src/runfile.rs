@@ -1,13 +1,17 @@
 //! The run file: how other commands on this machine find a running `fleetwire run`.
 
-use std::fs::{self, File, TryLockError};
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-/// What a running `fleetwire run` tells other commands. Holds no secret.
+/// What a running `fleetwire run` tells other commands of its user. Nobody else may read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunFile {
     /// Process id.
@@ -25,6 +29,39 @@ pub(crate) struct RunFile {
     /// Its configuration file, where it has one.
     #[serde(default)]
     pub(crate) config: Option<PathBuf>,
+    /// Its HTTP API; only a version that has none leaves it out.
+    #[serde(default)]
+    pub(crate) api: Option<RunApi>,
+}
+
+/// The HTTP API of a `fleetwire run`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunApi {
+    /// Where it is served.
+    pub(crate) address: SocketAddr,
+    /// A token with every scope, made at the start.
+    pub(crate) token: RunToken,
+}
+
+/// A token that does not print itself.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RunToken(String);
+
+impl RunToken {
+    pub(crate) fn new(token: &SecretString) -> Self {
+        Self(token.expose_secret().to_owned())
+    }
+
+    pub(crate) fn secret(self) -> SecretString {
+        self.0.into()
+    }
+}
+
+impl fmt::Debug for RunToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RunToken")
+    }
 }
 
 /// Holds the data directory for this process; released when dropped.
@@ -70,9 +107,18 @@ impl DataDir {
     /// Writes the run file, whole or not at all.
     pub(crate) fn publish(&self, run: &RunFile) -> Result<()> {
         let (file, draft) = (self.path.join("run.json"), self.path.join("run.json.new"));
-        fs::write(&draft, serde_json::to_vec_pretty(run)?)
-            .and_then(|()| fs::rename(&draft, &file))
-            .with_context(|| format!("{} cannot be written", file.display()))
+        let text = serde_json::to_vec_pretty(run)?;
+        let write = || {
+            // What another run left, with rights of its own, is not written into.
+            match fs::remove_file(&draft) {
+                Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
+                _ => {}
+            }
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600).open(&draft)?.write_all(&text)?;
+            fs::rename(&draft, &file)
+        };
+        write().with_context(|| format!("{} cannot be written", file.display()))
     }
 }
 
@@ -103,6 +149,8 @@ fn is_held(data_dir: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -116,11 +164,18 @@ mod tests {
             embedded: true,
             topic_prefix: "fleetwire".into(),
             config: None,
+            api: Some(RunApi {
+                address: "127.0.0.1:8080".parse().unwrap(),
+                token: RunToken("secret".into()),
+            }),
         };
+        assert!(!format!("{run:?}").contains("secret"));
         assert!(find(dir.path()).is_err());
         let held = DataDir::take(dir.path()).unwrap();
         held.publish(&run).unwrap();
         assert_eq!(find(dir.path()).unwrap(), run);
+        let mode = fs::metadata(dir.path().join("run.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "others can read the token");
         assert!(DataDir::take(dir.path()).unwrap_err().to_string().contains("another `fleetwire run`"));
         drop(held);
         fs::write(dir.path().join("run.json"), serde_json::to_vec(&run).unwrap()).unwrap();

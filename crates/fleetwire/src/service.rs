@@ -2,28 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use fleetwire_decoder::DecoderSettings;
 use fleetwire_frontend::auth::subscriber::{SubscriberSettings, Subscribers};
-use fleetwire_frontend::ingest::Origin;
-use fleetwire_frontend::{FrontendSettings, transports};
-use fleetwire_gaps::GapsSettings;
-use fleetwire_kafka::ClientSettings;
-use fleetwire_model::Topics;
+use fleetwire_frontend::transports;
 use fleetwire_registry::account::{AccountSettings, WellKnown};
-use fleetwire_registry::follow::Registry;
-use fleetwire_registry::{Accounts, Catalogue, CodecSettings};
+use fleetwire_registry::{Accounts, CodecSettings};
 use fleetwire_service::admin::Admin;
 use fleetwire_service::exit::Exit;
-use fleetwire_service::health::Health;
-use fleetwire_service::stages::Stages;
-use fleetwire_service::{build, logs, metrics, open_files, secret};
+use fleetwire_service::{logs, metrics, open_files, secret};
 
-use crate::config::{self, DecoderConfig, FrontendConfig, Kafka, Process, ServiceFlags, set};
-use crate::{process, topic_check};
+use crate::config::{self, DecoderConfig, FrontendConfig, Process, PublicFlags, ServiceFlags, set};
+use crate::parts::Parts;
+use crate::process;
 
 /// Devices connect here; their publishes go to Kafka untouched and are acknowledged when Kafka has them.
 ///
@@ -33,6 +25,8 @@ use crate::{process, topic_check};
 pub(crate) struct FrontendArgs {
     #[command(flatten)]
     flags: ServiceFlags,
+    #[command(flatten)]
+    public: PublicFlags,
     /// Where devices connect [default: 0.0.0.0:1883]; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_MQTT")]
     mqtt: Option<SocketAddr>,
@@ -51,6 +45,8 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let mut config: FrontendConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     set(&mut config.frontend.listen, args.mqtt.as_ref());
+    args.public.apply(&mut config.public);
+    config.public.check()?;
     transports::check(&config.frontend)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let well_known =
@@ -60,7 +56,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
         config::catalogue(&config.models, &CodecSettings::default(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
     process::block_on(async {
-        let mut parts = Parts::new(&config.process, kafka, topics);
+        let mut parts = Parts::new(&config.process, kafka, topics).reached_at(&config.public.host);
         parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry(catalogue);
@@ -112,121 +108,4 @@ pub(crate) fn logins(
         subscribers: Subscribers::load(subscribers, accounts, secret)?,
         accounts: Accounts::load(accounts, well_known, secret)?,
     })
-}
-
-/// Puts services together in one process, in the order in which they stop.
-#[derive(Debug)]
-pub(crate) struct Parts {
-    pub(crate) stages: Stages,
-    pub(crate) health: Health,
-    kafka: ClientSettings,
-    topics: Topics,
-    origin: Origin,
-    grace: Duration,
-}
-
-impl Parts {
-    pub(crate) fn new(process: &Process, kafka: ClientSettings, topics: Topics) -> Self {
-        let replica = Some(process.replica.clone()).filter(|name| !name.is_empty());
-        let host = || hostname::get().ok().and_then(|name| name.into_string().ok());
-        let frontend_id = replica.or_else(host).unwrap_or_else(|| "unnamed".to_owned());
-        Self {
-            stages: Stages::default(),
-            health: Health::default(),
-            kafka,
-            topics,
-            origin: Origin { frontend_id, region: process.region.clone(), host: String::new() },
-            grace: process.grace,
-        }
-    }
-
-    /// The registry's view, to be followed once its task is added by [`Self::finish`].
-    pub(crate) fn registry(&self, catalogue: Catalogue) -> Registry {
-        Registry::new(self.kafka.clone(), &self.topics, catalogue, self.health.condition("registry"))
-    }
-
-    /// Adds a frontend; returns where devices connect.
-    pub(crate) fn add_frontend(
-        &mut self,
-        settings: &FrontendSettings,
-        logins: Logins,
-        registry: &Registry,
-    ) -> Result<fleetwire_frontend::Frontend> {
-        let needs = fleetwire_frontend::Dependencies {
-            kafka: self.kafka.clone(),
-            topics: self.topics.clone(),
-            directory: fleetwire_frontend::directory::Directory::new(
-                registry.devices(),
-                registry.caught_up(),
-            ),
-            accounts: logins.accounts,
-            subscribers: logins.subscribers,
-            origin: self.origin.clone(),
-            health: self.health.clone(),
-            grace: self.grace,
-        };
-        fleetwire_frontend::start(settings, needs, &mut self.stages)
-    }
-
-    /// Adds a decoder worker.
-    pub(crate) fn add_decoder(&mut self, settings: &DecoderSettings, registry: &Registry) -> Result<()> {
-        let needs = fleetwire_decoder::Dependencies {
-            kafka: self.kafka.clone(),
-            topics: self.topics.clone(),
-            catalogue: registry.devices().catalogue(),
-            devices: registry.devices(),
-            caught_up: registry.caught_up(),
-            health: self.health.clone(),
-            version: build::version(),
-            replica: self.origin.frontend_id.clone(),
-            grace: self.grace,
-        };
-        fleetwire_decoder::start(settings, needs, &mut self.stages)
-    }
-
-    /// Adds a gap ledger; its settings are checked.
-    pub(crate) fn add_gaps(&mut self, settings: &GapsSettings) -> Result<()> {
-        let needs = fleetwire_gaps::Dependencies {
-            kafka: self.kafka.clone(),
-            topics: self.topics.clone(),
-            health: self.health.clone(),
-            grace: self.grace,
-        };
-        fleetwire_gaps::start(settings, needs, &mut self.stages)
-    }
-
-    /// Adds what stops last.
-    pub(crate) fn add_last(&mut self, registry: Registry, admin: Admin) {
-        let stop = self.stages.open("registry");
-        self.stages.spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
-        self.add_admin(admin);
-    }
-
-    /// Adds the admin HTTP, after everything else.
-    pub(crate) fn add_admin(&mut self, admin: Admin) {
-        let stop = self.stages.open("admin");
-        self.stages.spawn("admin HTTP", admin.run(stop));
-    }
-
-    /// Adds the check of the topics, where it is wanted.
-    pub(crate) fn add_topic_check(&mut self, settings: &Kafka) {
-        if settings.check_topics {
-            let stop = self.stages.open("topic check");
-            let condition = self.health.condition("topics");
-            let check = topic_check::run(
-                self.kafka.clone(),
-                self.topics.clone(),
-                settings.topics.clone(),
-                condition,
-                stop,
-            );
-            self.stages.spawn("topic check", check);
-        }
-    }
-
-    /// Adds what stops last, and serves until told to stop.
-    pub(crate) async fn finish(mut self, registry: Registry, admin: Admin) -> Result<Exit> {
-        self.add_last(registry, admin);
-        process::serve(self.stages, self.grace).await
-    }
 }

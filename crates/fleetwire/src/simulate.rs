@@ -156,7 +156,7 @@ fn activate_fleet(args: &SimulateArgs, settings: &Settings) -> Result<()> {
         .collect();
     let (client, topics) = (&target.client, &target.topics);
     let written = Writer { client, topics, by: "fleetwire simulate", limit: ACTIVATION }
-        .activate(&activations, Existing::Keep, clock::unix_ms())
+        .activate(&activations, Existing::Keep)
         .context("the devices could not be activated")?;
     let first = activations.first().map(|activation| activation.device.to_string()).unwrap_or_default();
     let devices = activations.len();

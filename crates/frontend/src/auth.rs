@@ -19,7 +19,9 @@ use crate::config::FrontendSettings;
 use crate::directory::Directory;
 use crate::logins::Logins;
 use crate::metrics::LoginMetrics;
+use crate::proofs::ProofMetrics;
 use crate::revoked::Revoker;
+use crate::strangers::Strangers;
 
 /// Judges CONNECTs from memory.
 #[derive(Debug)]
@@ -41,14 +43,17 @@ impl Doorkeeper {
         directory: Directory,
         settings: &FrontendSettings,
     ) -> Self {
+        let proofs = ProofMetrics::new(&accounts);
         Self {
             accounts,
             revoker: Revoker::new(directory.clone()),
             devices: DeviceRules {
                 directory,
                 unactivated: settings.unactivated,
+                strangers: Strangers::new(settings.unactivated_limits.clone(), Instant::now()),
                 publish_rate: settings.sessions.publish_rate(),
                 server_keep_alive: settings.sessions.server_keep_alive(),
+                proofs,
             },
             subscribers,
             logins: Logins::new(&settings.logins, Instant::now(), LoginMetrics::new()),

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::logins::LoginSettings;
+use crate::presence::PresenceSettings;
 use crate::session_settings::SessionSettings;
+use crate::strangers::StrangerLimits;
 use crate::transports::{Gate, ProxyProtocol, Tls, WebSocket};
 
 /// Settings of the frontend; the sample with every key is `deploy/config/frontend.toml`.
@@ -28,6 +30,8 @@ pub struct FrontendSettings {
     pub session_window_bytes: usize,
     /// What becomes of a device that nobody activated and that has the account's password.
     pub unactivated: Unactivated,
+    /// What such devices may do.
+    pub unactivated_limits: StrangerLimits,
     /// How many logins may fail before a client waits.
     pub logins: LoginSettings,
     /// How long sessions last, and how much one may do.
@@ -42,6 +46,8 @@ pub struct FrontendSettings {
     pub proxy_protocol: ProxyProtocol,
     /// Limits at the door.
     pub gate: Gate,
+    /// What it tells of its sessions.
+    pub presence: PresenceSettings,
 }
 
 /// What becomes of a device that nobody activated.
@@ -64,6 +70,7 @@ impl Default for FrontendSettings {
             session_window: 64,
             session_window_bytes: 256 * 1024,
             unactivated: Unactivated::Hold,
+            unactivated_limits: StrangerLimits::default(),
             logins: LoginSettings::default(),
             sessions: SessionSettings::default(),
             allow_well_known_passwords: false,
@@ -71,6 +78,7 @@ impl Default for FrontendSettings {
             websocket: WebSocket::default(),
             proxy_protocol: ProxyProtocol::default(),
             gate: Gate::default(),
+            presence: PresenceSettings::default(),
         }
     }
 }

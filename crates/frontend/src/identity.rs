@@ -4,8 +4,10 @@ use compact_str::CompactString;
 use fleetwire_model::DeviceId;
 
 use crate::auth::subscriber::Seat;
+use crate::handover::Handover;
 use crate::record::Head;
 use crate::revoked::Admitted;
+use crate::strangers::Visit;
 
 /// What the authenticator knows of a session that was let in.
 #[derive(Debug)]
@@ -16,6 +18,10 @@ pub enum Identity {
         device: DeviceId,
         /// On what grounds it was let in.
         admitted: Admitted,
+        /// Held until the session ends, of a device that nobody had activated.
+        visit: Option<Visit>,
+        /// When something of it was held last.
+        handover: Handover,
         /// What its records begin with.
         head: Head,
     },

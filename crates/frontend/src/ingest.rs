@@ -1,11 +1,13 @@
 //! Publishes into Kafka: one record each, payload untouched, answered when Kafka has it.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
 use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts, Sessions};
+use fleetwire_service::clock;
 
 use crate::directory::Directory;
 use crate::fabric::Fabric;
@@ -29,6 +31,8 @@ pub struct KafkaIngest {
     held: String,
     metrics: IngestMetrics,
     listeners: OnceLock<Listeners>,
+    /// Whether a session waits until what was held of its device is in the raw topic.
+    is_handing_over: AtomicBool,
 }
 
 /// How sessions that listen are reached.
@@ -48,7 +52,16 @@ impl KafkaIngest {
         metrics: IngestMetrics,
     ) -> Self {
         let (raw, held) = (topics.name(Topic::Raw), topics.name(Topic::Held));
-        Self { producer, directory, origin, raw, held, metrics, listeners: OnceLock::new() }
+        Self {
+            producer,
+            directory,
+            origin,
+            raw,
+            held,
+            metrics,
+            listeners: OnceLock::new(),
+            is_handing_over: AtomicBool::new(false),
+        }
     }
 
     /// The producer, to flush at the end.
@@ -85,14 +98,28 @@ impl Ingest for KafkaIngest {
         receipt: Receipt,
     ) -> Result<(), (Publish, Receipt)> {
         let source = match session.identity::<Identity>() {
-            Some(Identity::Device { device, head, .. }) => {
-                let found = self.directory.get(device).filter(|found| found.is_active());
+            Some(Identity::Device { device, head, visit, handover, .. }) => {
+                let found = self.directory.get(device).filter(fleetwire_registry::Device::is_active);
+                // Only who is not activated still: the session goes on when its device is.
+                if let (None, Some(visit)) = (&found, visit)
+                    && visit.may_publish(publish.payload.len(), Instant::now()).is_err()
+                {
+                    receipt.complete(Outcome::Failed(FailureReason::QuotaExceeded));
+                    return Ok(());
+                }
+                let is_direct = found.is_some_and(|found| found.is_direct());
+                if !is_direct {
+                    handover.held(clock::unix_ms());
+                } else if !handover.is_over(clock::unix_ms()) {
+                    self.is_handing_over.store(true, Ordering::Relaxed);
+                    return Err((publish, receipt));
+                }
                 Source {
                     key: device.as_str(),
                     client_id: &session.client_id,
                     device: device.as_str(),
                     model: found.map(|found| found.model.id),
-                    direct: found.is_some_and(|found| found.is_direct()),
+                    direct: is_direct,
                     head,
                 }
             }
@@ -135,6 +162,10 @@ impl Ingest for KafkaIngest {
     }
 
     async fn room(&self) {
+        // There is room, and yet it is not time.
+        if self.is_handing_over.swap(false, Ordering::Relaxed) {
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
         if let Some(listeners) = self.listeners.get() {
             listeners.fabric.room(TRY_AGAIN).await;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, ensure};
 use fleetwire_kafka::{ClientSettings, Producer};
-use fleetwire_model::Topics;
+use fleetwire_model::{Topic, Topics};
 use fleetwire_mqtt::packet::QoS;
 use fleetwire_mqtt::{
     self as mqtt, Authenticator, BindError, Ingest, Limits, Listener, Parts, Server, Sessions, Transport,
@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use ulid::Ulid;
 
 use crate::auth::Doorkeeper;
 use crate::auth::subscriber::Subscribers;
@@ -29,6 +30,7 @@ use crate::directory::Directory;
 use crate::fabric::{self, Dispatcher, Downlink, Fabric, Outgoing};
 use crate::ingest::{self, KafkaIngest, Origin};
 use crate::metrics::{DoorMetrics, IngestMetrics, downlink_metrics};
+use crate::presence::{Names, Told, Watchers};
 use crate::revoked::Revoker;
 use crate::session_metrics::MessageMetrics;
 use crate::transports;
@@ -71,7 +73,8 @@ pub struct Frontend {
     pub fabric: Fabric,
 }
 
-/// Binds the listener and adds the frontend's tasks, in two stages: sessions first, then the producer.
+/// Binds the listener and adds the frontend's tasks, in three stages: sessions first, then the producer, then what is
+/// told of the sessions.
 pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stages) -> Result<Frontend> {
     let Dependencies { kafka, topics, directory, accounts, subscribers, origin, health, grace } = needs;
     let metrics = IngestMetrics::new();
@@ -79,11 +82,19 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         let metrics = metrics.clone();
         move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
     })?;
+    let names = Names {
+        topic: topics.name(Topic::Sessions),
+        frontend_id: origin.frontend_id.clone(),
+        run: Ulid::generate().to_string(),
+        // Nothing is served to other services yet.
+        address: String::new(),
+    };
+    let told = Told::new(&kafka, names, directory.clone(), settings)?;
     let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
     let parts = Parts {
         authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory.clone(), settings)),
         ingest: Arc::clone(&ingest),
-        observer: Arc::new(DoorMetrics::new()),
+        observer: Arc::new(Watchers { metrics: DoorMetrics::new(), presence: told.presence() }),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
     let server = bind(settings, grace, parts)?;
@@ -92,6 +103,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let (fabric, dispatcher) = fabric::start()?;
     ingest.connect_listeners(fabric.clone(), server.sessions());
 
+    let sessions = server.sessions();
     let stop = stages.open("sessions");
     stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
     stages.spawn("revoked sessions", Revoker::new(directory).run(server.sessions(), stop.clone()));
@@ -103,6 +115,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let stop = stages.open("ingest");
     let condition = health.condition("kafka_producer");
     stages.spawn("ingest producer", watch_producer(ingest, condition, stop, grace));
+    told.add_to(stages, sessions, grace);
     for Listener { transport, address } in &listeners {
         info!(%address, transport = transport.code(), "devices may connect");
     }

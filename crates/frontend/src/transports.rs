@@ -144,7 +144,8 @@ impl Default for Gate {
 
 /// Whether the sections fit together. The files that they name are read only when a frontend starts.
 pub fn check(settings: &FrontendSettings) -> Result<(), TransportError> {
-    let FrontendSettings { tls, websocket, gate, .. } = settings;
+    let FrontendSettings { tls, websocket, gate, unactivated_limits, max_packet_bytes, .. } = settings;
+    unactivated_limits.check(*max_packet_bytes).map_err(|err| TransportError(err.text()))?;
     if let Some(tls) = tls {
         if tls.listen.is_none() && websocket.tls_listen.is_none() {
             return Err(TransportError(

@@ -30,7 +30,9 @@ use transform::transaction::Transaction;
 pub use monitor::{Assigned, Health, Monitor, PartitionLag};
 pub use run::RunError;
 pub use tracker::Done;
-pub use transform::{Outputs, Settled, Transform, TransformError, Transformer, TransformerOptions};
+pub use transform::{
+    Outputs, Settled, TopicPartition, Transform, TransformError, Transformer, TransformerOptions,
+};
 
 /// How long leaving the group may take at a stop.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@ mod client;
 mod consumer;
 mod embedded;
 mod error;
+mod fenced;
 mod message;
 mod metrics;
 mod partitioner;
@@ -15,19 +16,24 @@ mod producer;
 mod range;
 mod reader;
 mod settings;
+mod tail;
 mod topics;
 mod wait;
+mod watermarks;
 
 pub use consumer::{
     Assigned, Consumer, ConsumerOptions, Done, Health, Monitor, Outputs, PartitionLag, RunError, Settled,
-    Start, Transform, TransformError, Transformer, TransformerOptions,
+    Start, TopicPartition, Transform, TransformError, Transformer, TransformerOptions,
 };
 pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};
+pub use fenced::{FencedError, FencedWriter};
 pub use message::Message;
 pub use partitioner::partition_of;
 pub use producer::{Delivered, Delivery, Producer, Record};
 pub use range::{Range, RangeEvent, RangeProgress, RangeReader, Stretch};
 pub use reader::{Event, MissingTopic, Reader, ReaderError, ReaderOptions};
 pub use settings::{ClientSettings, Compression, ProducerSettings, SettingsError};
+pub use tail::TailReader;
 pub use topics::{Mismatch, Outcome, Severity, TopicAdmin, TopicReport, TopicSettings, TopicsError};
+pub use watermarks::Watermarks;

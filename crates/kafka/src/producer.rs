@@ -90,6 +90,8 @@ struct Shared {
     fatal: CancellationToken,
     connection: Connection,
     metrics: ProducerMetrics,
+    /// Its owner makes another when it has failed: that is no reason to end, and nothing for an operator.
+    is_replaceable: AtomicBool,
     /// Records sent, to choose those that are timed.
     sent: AtomicU32,
 }
@@ -134,6 +136,7 @@ impl<O: Send + 'static> Producer<O> {
             fatal: CancellationToken::new(),
             connection: Connection::default(),
             metrics: ProducerMetrics::register(),
+            is_replaceable: AtomicBool::new(false),
             sent: AtomicU32::new(0),
         });
         let context = Context { shared: Arc::clone(&shared), handler: Box::new(handler) };
@@ -213,10 +216,15 @@ impl<O: Send + 'static> fmt::Debug for Producer<O> {
 
 impl Shared {
     fn fail(&self, reason: &str) {
-        if !self.failed.swap(true, Ordering::Relaxed) {
-            tracing::error!(reason, "the Kafka producer has failed for good");
-            self.fatal.cancel();
+        if self.failed.swap(true, Ordering::Relaxed) {
+            return;
         }
+        if self.is_replaceable.load(Ordering::Relaxed) {
+            tracing::debug!(reason, "a Kafka producer has to be replaced");
+        } else {
+            tracing::error!(reason, "the Kafka producer has failed for good");
+        }
+        self.fatal.cancel();
     }
 }
 

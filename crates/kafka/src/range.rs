@@ -2,6 +2,7 @@
 //! start. It has no group, commits nothing, and ends by itself.
 
 mod bounds;
+mod decided;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

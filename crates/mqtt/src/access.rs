@@ -91,6 +91,8 @@ pub enum Refusal {
     Banned,
     /// Too many logins failed; later may be better.
     Throttled,
+    /// A quota of the account or of its address is used up; later may be better.
+    QuotaExceeded,
     /// Too much to do; later may be better.
     ServerBusy,
     /// Something that is needed is away.
@@ -106,6 +108,7 @@ impl Refusal {
             Self::NotAuthorized => "not_authorized",
             Self::Banned => "banned",
             Self::Throttled => "throttled",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::ServerBusy => "server_busy",
             Self::ServerUnavailable => "server_unavailable",
         }
@@ -115,7 +118,7 @@ impl Refusal {
     pub const fn return_code(self) -> u8 {
         match self {
             Self::BadClientId => 2,
-            Self::Throttled | Self::ServerBusy | Self::ServerUnavailable => 3,
+            Self::Throttled | Self::QuotaExceeded | Self::ServerBusy | Self::ServerUnavailable => 3,
             Self::BadCredentials => 4,
             Self::NotAuthorized | Self::Banned => 5,
         }
@@ -129,6 +132,7 @@ impl Refusal {
             Self::NotAuthorized => Reason::NotAuthorized,
             Self::Banned => Reason::Banned,
             Self::Throttled => Reason::ConnectionRateExceeded,
+            Self::QuotaExceeded => Reason::QuotaExceeded,
             Self::ServerBusy => Reason::ServerBusy,
             Self::ServerUnavailable => Reason::ServerUnavailable,
         }

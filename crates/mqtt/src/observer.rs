@@ -46,8 +46,10 @@ pub enum Event<'a> {
     Subscribed(&'a SessionFacts, &'a str),
     /// A session was refused a subscription.
     SubscriptionRefused(&'a SessionFacts),
-    /// A session gave a subscription up.
-    Unsubscribed(&'a SessionFacts, &'a str),
+    /// A session gave a subscription up; how many it has left.
+    Unsubscribed(&'a SessionFacts, &'a str, usize),
+    /// A session that goes on with a new connection is still subscribed. Comes after [`Event::Connected`].
+    StillSubscribed(&'a SessionFacts, &'a str),
     /// A publish was dropped because the grant does not allow its topic.
     PublishRefused(&'a SessionFacts),
     /// A publish of quality of service 2 came again before its release; it was not offered again.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 use crate::account_settings::GLOBALMATIX;
 pub use crate::account_settings::{
@@ -16,6 +16,9 @@ use crate::password::hash;
 /// The password that the platform's setup page prints for every customer. A production start with it is
 /// refused.
 pub const WELL_KNOWN_PASSWORD: &str = "secretword";
+
+/// Passwords that an account may have at a time: one, and others while devices go over from one to another.
+pub const PASSWORDS: u8 = 3;
 
 /// A password that several clients share, kept as a digest in memory.
 #[derive(Clone)]
@@ -49,26 +52,44 @@ impl fmt::Debug for SharedPassword {
     }
 }
 
-/// One account with its password.
+/// One account with its passwords.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// The MQTT user name.
     pub name: String,
     /// What it may do.
     pub settings: AccountSettings,
-    /// None where a certificate, or each device's own, stands in its place.
-    password: Option<SharedPassword>,
+    /// By their numbers, from 1. All `None` where a certificate, or each device's own, stands in their place.
+    passwords: [Option<SharedPassword>; PASSWORDS as usize],
 }
 
 impl Account {
-    /// Whether the password is the right one; takes the same time for any password of a length.
+    /// Whether the password is one of the account's.
     pub fn accepts(&self, password: &[u8]) -> bool {
-        self.password.as_ref().is_some_and(|own| own.accepts(password))
+        self.opened_by(password).is_some()
+    }
+
+    /// The number of the account's password that this is, from 1. Takes the same time for any password of a length,
+    /// whichever it is and however many there are.
+    pub fn opened_by(&self, password: &[u8]) -> Option<u8> {
+        let given = digest(password);
+        let mut found = 0_u8;
+        for (number, own) in (1..).zip(&self.passwords) {
+            let (own, is_set) = own.as_ref().map_or(([0; 32], 0), |own| (own.0, 1));
+            let is_it = given.ct_eq(&own) & Choice::from(is_set) & found.ct_eq(&0);
+            found.conditional_assign(&number, is_it);
+        }
+        Some(found).filter(|number| *number > 0)
+    }
+
+    /// The numbers of the passwords that are set.
+    pub fn passwords(&self) -> impl Iterator<Item = u8> {
+        (1..).zip(&self.passwords).filter_map(|(number, own)| own.as_ref().map(|_| number))
     }
 
     /// Whether the well-known password is valid.
     pub fn has_well_known_password(&self) -> bool {
-        self.password.as_ref().is_some_and(SharedPassword::is_well_known)
+        self.passwords.iter().flatten().any(SharedPassword::is_well_known)
     }
 }
 
@@ -89,7 +110,7 @@ pub enum WellKnown {
 
 impl Accounts {
     /// The accounts of `settings`, or the built-in ones, with passwords from `secret`, which is asked for
-    /// `FLEETWIRE_ACCOUNT_<NAME>_PASSWORD`.
+    /// `FLEETWIRE_ACCOUNT_<NAME>_PASSWORD`, `..._PASSWORD_2` and `..._PASSWORD_3`.
     pub fn load<E>(
         settings: &BTreeMap<String, AccountSettings>,
         well_known: WellKnown,
@@ -100,23 +121,25 @@ impl Accounts {
     {
         check(settings)?;
         let accounts = with_built_in(settings).into_iter().map(|(name, rules)| {
-            let account = |password| Account { name: name.clone(), settings: rules.clone(), password };
+            let account = |passwords| Account { name: name.clone(), settings: rules.clone(), passwords };
             if rules.password != PasswordRule::Required {
-                return Ok(Some(account(None)));
+                return Ok(Some(account([const { None }; PASSWORDS as usize])));
             }
-            let variable = password_variable(&name);
-            let password = secret(&variable).map_err(|err| AccountError::Secret(Box::new(err)))?;
-            let password = match (password, well_known) {
-                (Some(password), _) => password,
-                (None, WellKnown::Default) => WELL_KNOWN_PASSWORD.into(),
-                (None, _) if name == GLOBALMATIX && !settings.contains_key(&name) => return Ok(None),
-                (None, _) => return Err(AccountError::NoPassword { name, variable }),
-            };
-            let password = SharedPassword::new(&password);
-            if well_known == WellKnown::Refused && password.is_well_known() {
-                return Err(AccountError::WellKnownPassword { name, variable });
+            let mut passwords = passwords(&name, well_known, &secret)?;
+            if passwords.iter().all(Option::is_none) {
+                match well_known {
+                    WellKnown::Default => {
+                        let [first, ..] = &mut passwords;
+                        *first = Some(SharedPassword::new(&WELL_KNOWN_PASSWORD.into()));
+                    }
+                    _ if name == GLOBALMATIX && !settings.contains_key(&name) => return Ok(None),
+                    _ => {
+                        let variable = password_variable(&name);
+                        return Err(AccountError::NoPassword { name, variable });
+                    }
+                }
             }
-            Ok(Some(account(Some(password))))
+            Ok(Some(account(passwords)))
         });
         let named = |account: Account| (account.name.clone(), account);
         Ok(Self(
@@ -138,9 +161,36 @@ impl Accounts {
     }
 }
 
-/// The environment variable that holds an account's password.
+/// The environment variable that holds an account's password, the first one.
 pub fn password_variable(account: &str) -> String {
     format!("FLEETWIRE_ACCOUNT_{}_PASSWORD", account.to_uppercase())
+}
+
+/// The environment variable of one of an account's passwords, by its number, from 1.
+pub fn numbered_password_variable(account: &str, number: u8) -> String {
+    let first = password_variable(account);
+    if number > 1 { format!("{first}_{number}") } else { first }
+}
+
+/// The passwords of an account, as far as there are any.
+fn passwords<E>(
+    name: &str,
+    well_known: WellKnown,
+    secret: impl Fn(&str) -> Result<Option<SecretString>, E>,
+) -> Result<[Option<SharedPassword>; PASSWORDS as usize], AccountError>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let mut passwords = [const { None }; PASSWORDS as usize];
+    for (number, slot) in (1..).zip(&mut passwords) {
+        let variable = numbered_password_variable(name, number);
+        let found = secret(&variable).map_err(|err| AccountError::Secret(Box::new(err)))?;
+        *slot = found.as_ref().map(SharedPassword::new);
+        if well_known == WellKnown::Refused && slot.as_ref().is_some_and(SharedPassword::is_well_known) {
+            return Err(AccountError::WellKnownPassword { name: name.to_owned(), variable });
+        }
+    }
+    Ok(passwords)
 }
 
 impl fmt::Display for Account {
@@ -159,7 +209,7 @@ mod tests {
         Accounts::load(&BTreeMap::new(), well_known, |name| -> Secret {
             let asked =
                 ["FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", "FLEETWIRE_ACCOUNT_GLOBALMATIX_DEVICE_PASSWORD"];
-            assert!(asked.contains(&name), "{name}");
+            assert!(asked.iter().any(|asked| name.starts_with(asked)), "{name}");
             Ok(password.filter(|_| name == asked[0]).map(Into::into))
         })
     }
@@ -182,6 +232,35 @@ mod tests {
         assert!(
             load(WellKnown::Refused, Some("other")).unwrap().get("bce_device").unwrap().accepts(b"other")
         );
+    }
+
+    #[test]
+    fn any_of_several_passwords_opens_an_account_and_which_is_told() {
+        let load = |passwords: &[(&str, &str)]| {
+            Accounts::load(&BTreeMap::new(), WellKnown::Refused, |name| -> Secret {
+                let found =
+                    passwords.iter().find(|(end, _)| name.ends_with(&format!("BCE_DEVICE_PASSWORD{end}")));
+                Ok(found.map(|(_, password)| (*password).into()))
+            })
+        };
+        let accounts = load(&[("", "old"), ("_2", "new"), ("_3", "newest")]).unwrap();
+        let account = accounts.get("bce_device").unwrap();
+        let opened = ["old", "new", "newest", "", "other", "secretword"]
+            .map(|password| account.opened_by(password.as_bytes()));
+        assert_eq!(opened, [Some(1), Some(2), Some(3), None, None, None]);
+        assert_eq!(account.passwords().collect::<Vec<_>>(), [1, 2, 3]);
+        // While the first is being replaced, the second may stand alone.
+        let accounts = load(&[("_2", "new")]).unwrap();
+        let account = accounts.get("bce_device").unwrap();
+        assert_eq!((account.opened_by(b"new"), account.opened_by(b"old")), (Some(2), None));
+        let twice = load(&[("", "same"), ("_3", "same")]).unwrap();
+        assert_eq!(twice.get("bce_device").unwrap().opened_by(b"same"), Some(1));
+        for end in ["", "_2", "_3"] {
+            let well_known =
+                load(&[("", "old"), (end, "secretword")].split_at(usize::from(end.is_empty())).1);
+            let Err(AccountError::WellKnownPassword { variable, .. }) = well_known else { panic!("{end}") };
+            assert_eq!(variable, format!("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD{end}"));
+        }
     }
 
     #[test]

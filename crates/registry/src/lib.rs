@@ -6,6 +6,7 @@
 pub mod account;
 mod account_settings;
 pub mod catalogue;
+mod device_rule;
 pub mod devices;
 pub mod follow;
 mod metrics;
@@ -13,11 +14,19 @@ mod model_settings;
 pub mod outputs;
 pub mod password;
 pub mod read;
+pub mod records;
+pub mod registrar;
 pub mod write;
 
 pub use account::{Account, Accounts};
 pub use catalogue::{Catalogue, Model};
+pub use device_rule::{CheckDigit, IdError, device_id, has_imei};
 pub use devices::{Changed, Changes, Device, Devices, Login, Notice};
 pub use model_settings::{CatalogueError, CodecSettings, ModelSettings};
 pub use outputs::{Capability, OutputProfile};
 pub use password::PasswordHash;
+pub use records::{Page, Records};
+pub use registrar::{
+    Applied, Change, ChangeError, Draft, Existing, OwnPassword, Patch, Registrar, RegistrarNeeds,
+    RegistrarTask, Who,
+};

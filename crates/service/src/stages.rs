@@ -174,7 +174,7 @@ mod tests {
         let mut came = false;
         async move || {
             if std::mem::replace(&mut came, true) {
-                pending().await
+                pending::<()>().await;
             }
         }
     }

@@ -91,6 +91,7 @@ fn publish(raw: &RawPublish, fields: &mut Fields) {
     fields.add("from", &printable(&raw.remote_address));
     fields.add("frontend", &printable(&raw.frontend_id));
     fields.add("region", &printable(&raw.region));
+    fields.add("host", &printable(&raw.host));
     fields.add("mqtt level", &raw.mqtt_version.to_string());
     fields.add("content type", &printable(&raw.content_type));
     for property in &raw.user_properties {

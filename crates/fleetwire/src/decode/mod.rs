@@ -45,7 +45,7 @@ Exit codes: 0 decoded, 1 the payload or a record of it was not, 2 wrong command 
 pub(crate) struct DecodeArgs {
     /// The payload: a file, or "-" for standard input; hexadecimal digits, binary, or JSON text
     file: PathBuf,
-    /// Model of the device; `fleetwire device models` lists those that are built in
+    /// Model of the device; `fleetwire model list` lists those that are built in
     #[arg(long, value_name = "MODEL", required_unless_present = "protocol", conflicts_with = "protocol")]
     model: Option<String>,
     /// Protocol: iotm, ngp, dt7, globalmatix or json; read as `[decoder]` of --config says, or by its defaults

@@ -9,6 +9,7 @@ fn help_of_every_command_says_what_to_do() {
         "run",
         "frontend",
         "decoder",
+        "api",
         "gaps",
         "simulate",
         "decode",
@@ -16,6 +17,7 @@ fn help_of_every_command_says_what_to_do() {
         "dead-letters",
         "replay",
         "device",
+        "model",
         "mapping",
         "topics",
         "check-config",
@@ -72,7 +74,7 @@ fn a_bad_file_is_told_with_line_key_and_allowed_values() {
 
 #[test]
 fn the_shipped_samples_pass_the_check() {
-    for service in ["run", "frontend", "decoder", "gaps"] {
+    for service in ["run", "frontend", "decoder", "gaps", "api"] {
         let file = format!("{}/../../deploy/config/{service}.toml", env!("CARGO_MANIFEST_DIR"));
         assert!(stdout(&output(&["check-config", service, &file])).contains("is fine"));
     }
@@ -98,7 +100,8 @@ fn production_refuses_the_password_that_everybody_knows() {
 #[test]
 fn tools_without_a_pipeline_say_how_to_get_one() {
     let dir = tempfile::tempdir().unwrap();
-    for tool in [vec!["watch", "positions"], vec!["simulate"], vec!["device", "list"]] {
+    for tool in [vec!["watch", "positions"], vec!["simulate"], vec!["device", "list"], vec!["model", "list"]]
+    {
         let output = fleetwire(&tool).arg("--data-dir").arg(dir.path()).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{errors}");

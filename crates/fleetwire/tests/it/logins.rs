@@ -63,6 +63,36 @@ fn a_session_leaves_no_password_no_payload_and_where_it_is_masked_no_device_in_t
 }
 
 #[test]
+fn while_a_password_is_changed_both_open_the_account_and_the_metrics_tell_which_is_used() {
+    const NEW: &str = "distinctive-new-password-20d4";
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("new");
+    std::fs::write(&secret, format!("{NEW}\n")).unwrap();
+    let start = |variables: &[(&str, &str)]| {
+        Run::start_with(&dir, |command| {
+            for (name, value) in variables {
+                command.env(format!("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD{name}"), value);
+            }
+        })
+    };
+    let code = |run: &Run, password: &str| as_user("bce_device", password, DEVICE, "BCE/D", run.mqtt);
+    let used = |run: &Run, password: &str| {
+        let labels = format!("{{account=\"bce_device\",password=\"{password}\"}}");
+        metric(run.admin, "fleetwire_frontend_logins_total", &labels)
+    };
+    let both = start(&[("", SECRET), ("_2_FILE", secret.to_str().unwrap())]);
+    assert_eq!(
+        [code(&both, SECRET), code(&both, NEW), code(&both, NEW), code(&both, WRONG)],
+        [0, 0, 0, 0x86]
+    );
+    assert_eq!((used(&both, "1"), used(&both, "2")), (1.0, 2.0));
+    both.process.stop();
+    let new = start(&[("", NEW)]);
+    assert_eq!([code(&new, SECRET), code(&new, NEW)], [0x86, 0]);
+    assert_eq!(used(&new, "1"), 1.0);
+}
+
+#[test]
 fn a_password_of_its_own_takes_the_place_of_the_shared_one() {
     let dir = tempfile::tempdir().unwrap();
     let run = start(&dir);

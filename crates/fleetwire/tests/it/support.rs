@@ -181,6 +181,37 @@ impl Frontend {
     }
 }
 
+/// The token of these tests, which may do everything.
+pub(crate) const TOKEN: &str = "a-token-of-the-tests";
+
+/// An API on ports of its own.
+#[derive(Debug)]
+pub(crate) struct ApiService {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+}
+
+impl ApiService {
+    /// A token that may look, and change nothing.
+    pub(crate) const READER: &str = "a-token-that-only-reads";
+
+    pub(crate) fn ready(kafka: &str, prefix: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("api.toml");
+        let text = "[api.tokens.tests]\nscopes = [\"read\", \"devices\"]\n[api.tokens.reader]\nscopes = [\"read\"]\n\
+                    [state]\ninterval = \"200ms\"\n";
+        std::fs::write(&config, text).unwrap();
+        let mut command = service("api", kafka, prefix);
+        command.args(["--listen", "127.0.0.1:0", "--config"]).arg(&config);
+        command.env("FLEETWIRE_API_TOKEN_TESTS", TOKEN).env("FLEETWIRE_API_TOKEN_READER", Self::READER);
+        let mut process = Process::start(command);
+        let admin = process.logged("admin HTTP is served", "address").parse().unwrap();
+        let url = format!("http://{}", process.logged("the API is served", "address"));
+        until("a ready API", || is_ready(admin).then_some(()));
+        Self { process, url }
+    }
+}
+
 /// A decoder on a port of its own.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -313,8 +344,16 @@ impl Run {
 
     pub(crate) fn start_with(dir: &TempDir, change: impl FnOnce(&mut Command)) -> Self {
         let data_dir = dir.path().join("data");
-        let mut command =
-            fleetwire(&["run", "--mqtt", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"]);
+        let mut command = fleetwire(&[
+            "run",
+            "--mqtt",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--api",
+            "127.0.0.1:0",
+            "--data-dir",
+        ]);
         command.arg(&data_dir).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
         change(&mut command);
         let mut process = Process::start(command);

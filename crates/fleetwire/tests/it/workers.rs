@@ -188,7 +188,16 @@ fn exactly_once_is_refused_on_the_embedded_log() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("run.toml");
     std::fs::write(&config, "[decoder]\nexactly_once = true\n").unwrap();
-    let mut run = fleetwire(&["run", "--mqtt", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--config"]);
+    let mut run = fleetwire(&[
+        "run",
+        "--mqtt",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--api",
+        "127.0.0.1:0",
+        "--config",
+    ]);
     let output = run.arg(&config).arg("--data-dir").arg(dir.path().join("data")).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && told.contains("does not isolate transactions"), "{told}");

@@ -1,6 +1,7 @@
 //! Clients of device accounts: the password, the client id, the certificate, and the registry's word.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use compact_str::CompactString;
 use fleetwire_model::{DeviceId, Imei};
@@ -12,19 +13,24 @@ use fleetwire_registry::{Account, Login};
 use super::client_id::{Space, assigned, choose, is_device_id, is_relay_id};
 use crate::config::Unactivated;
 use crate::directory::Directory;
+use crate::handover::Handover;
 use crate::identity::Identity;
+use crate::proofs::{Proof, ProofMetrics};
 use crate::record::Head;
 use crate::revoked::Admitted;
+use crate::strangers::{Strangers, Visit};
 
 /// Judges clients of device accounts.
 #[derive(Debug)]
 pub(super) struct DeviceRules {
     pub(super) directory: Directory,
     pub(super) unactivated: Unactivated,
+    pub(super) strangers: Strangers,
     /// Publishes a second of one session.
     pub(super) publish_rate: Option<u32>,
     /// Keep-alive that MQTT 5 devices are told to use, seconds.
     pub(super) server_keep_alive: Option<u16>,
+    pub(super) proofs: ProofMetrics,
 }
 
 /// The client as its CONNECT and its certificate describe it.
@@ -45,21 +51,23 @@ impl DeviceRules {
         let claim = self.claim(account, connect, peer);
         let own = claim.as_ref().ok().and_then(|claim| claim.login.as_ref()?.password);
         let password = connect.password.as_deref().unwrap_or_default();
-        let proven = match (account.settings.password, own) {
+        let proof = match (account.settings.password, own) {
             // `claim` is an error without a certificate.
-            (PasswordRule::Certificate, _) => true,
-            (PasswordRule::Required | PasswordRule::Own, Some(own)) => own.accepts(password),
-            (PasswordRule::Own, None) => false,
-            (PasswordRule::Required, None) => account.accepts(password),
+            (PasswordRule::Certificate, _) => Some(Proof::Certificate),
+            (PasswordRule::Required | PasswordRule::Own, Some(own)) => {
+                own.accepts(password).then_some(Proof::Own)
+            }
+            (PasswordRule::Own, None) => None,
+            (PasswordRule::Required, None) => account.opened_by(password).map(Proof::Shared),
         };
-        if !proven {
-            return Err(Refusal::BadCredentials);
-        }
+        let proof = proof.ok_or(Refusal::BadCredentials)?;
         let claim = claim?;
-        if claim.device.is_some() {
-            self.admit(claim.login.as_ref(), account)?;
-        }
-        let grant = grant(account, connect, claim)?;
+        let visit = match &claim.device {
+            Some(device) => self.admit(device, claim.login.as_ref(), account, peer)?,
+            None => None,
+        };
+        let grant = grant(account, connect, claim, visit)?;
+        self.proofs.count(&account.name, proof);
         Ok(Grant { publish_rate: self.publish_rate, server_keep_alive: self.server_keep_alive, ..grant })
     }
 
@@ -95,19 +103,28 @@ impl DeviceRules {
         Ok(Claim { client_id, device: Some(device), login })
     }
 
-    /// The registry's word on a device that has proven itself.
-    fn admit(&self, login: Option<&Login>, account: &Account) -> Result<(), Refusal> {
+    /// The registry's word on a device that has proven itself. One that nobody activated comes as a visitor.
+    fn admit(
+        &self,
+        device: &DeviceId,
+        login: Option<&Login>,
+        account: &Account,
+        peer: &Peer,
+    ) -> Result<Option<Visit>, Refusal> {
         match login {
             Some(found) if found.account() != account.name => Err(Refusal::NotAuthorized),
             Some(found) if !found.device.is_active() => Err(Refusal::NotAuthorized),
-            Some(_) => Ok(()),
-            None if self.unactivated == Unactivated::Hold => Ok(()),
+            Some(_) => Ok(None),
+            None if self.unactivated == Unactivated::Hold => {
+                let entered = self.strangers.enter(peer.address.ip(), device, Instant::now());
+                entered.map(Some).map_err(|_| Refusal::QuotaExceeded)
+            }
             None => Err(Refusal::NotAuthorized),
         }
     }
 }
 
-fn grant(account: &Account, connect: &Connect, claim: Claim) -> Result<Grant, Refusal> {
+fn grant(account: &Account, connect: &Connect, claim: Claim, visit: Option<Visit>) -> Result<Grant, Refusal> {
     let Claim { client_id, device, login } = claim;
     let filters = |patterns: &[String]| -> Result<Arc<[TopicFilter]>, Refusal> {
         let fill = |pattern: &String| TopicFilter::fill(pattern, &client_id);
@@ -120,6 +137,8 @@ fn grant(account: &Account, connect: &Connect, claim: Claim) -> Result<Grant, Re
             Identity::Device {
                 device,
                 admitted: Admitted::new(&account.name, login.as_ref()),
+                visit,
+                handover: Handover::default(),
                 head: Head::default(),
             },
         )

@@ -127,6 +127,11 @@ impl Partition {
         Done { partition: Some(Arc::clone(self)), sequence, bytes }
     }
 
+    /// Offset that follows the last record handed over, if one was.
+    pub(super) fn next(&self) -> Option<i64> {
+        lock(&self.marks).next
+    }
+
     /// Whether nothing handed over is incomplete.
     pub(super) fn is_idle(&self) -> bool {
         lock(&self.marks).window.is_empty()

@@ -5,9 +5,11 @@
 //! commit is decided by the group (KIP-447): Kafka refuses the offsets of a member that the group has replaced.
 
 mod cycle;
+mod due;
 mod steps;
 pub(super) mod transaction;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -40,6 +42,45 @@ pub trait Transform {
 
     /// A transaction has ended: it holds everything since the last one.
     fn settled(&mut self, how: Settled);
+
+    /// Asked between records, and about every tenth of a second when none comes: whether there is something to send
+    /// that no record is the cause of. Names the partition in whose name it is sent; it becomes visible only if the
+    /// partition is still this member's. What takes a while, such as reading state back, is done here.
+    fn due(&mut self) -> Option<TopicPartition> {
+        None
+    }
+
+    /// Sends what was due, as part of the transaction; not called if the partition went meanwhile. A transaction may
+    /// have been undone since [`Self::due`]. `position` is the offset of the partition's next record. Errors are as
+    /// those of [`Self::record`].
+    fn send_due(
+        &mut self,
+        _partition: &TopicPartition,
+        _position: i64,
+        _outputs: &Outputs<'_>,
+    ) -> Result<(), SendError> {
+        Ok(())
+    }
+
+    /// Whether something is still to be sent before the transaction may be committed: [`Self::complete`] will. One
+    /// whose partitions are taken away before that is undone.
+    fn is_incomplete(&self) -> bool {
+        false
+    }
+
+    /// Sends the rest of a transaction that is about to be committed. Errors are as those of [`Self::record`].
+    fn complete(&mut self, _outputs: &Outputs<'_>) -> Result<(), SendError> {
+        Ok(())
+    }
+}
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TopicPartition {
+    /// Name of the topic.
+    pub topic: Arc<str>,
+    /// Number of the partition.
+    pub number: i32,
 }
 
 /// How a transaction ended.
@@ -133,6 +174,16 @@ impl Transformer {
         settings.transactional_config(&transactional_id, timeout)?;
         let transaction = Transaction::new(settings.clone(), transactional_id, timeout);
         Consumer::join(settings, group, topics, options, Some(transaction)).map(Self)
+    }
+
+    /// Runs on the embedded log too, where transactions are for show: nothing is isolated and nobody is fenced off.
+    /// For one process that is alone there.
+    #[must_use]
+    pub fn without_isolation(self) -> Self {
+        if let Some(mut transaction) = self.0.group.transaction() {
+            transaction.isolated = false;
+        }
+        self
     }
 
     /// A view of this member for readiness and metrics, from any thread.

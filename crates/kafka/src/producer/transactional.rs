@@ -1,6 +1,7 @@
 //! Transactions of a producer, as librdkafka has them. Each call ends at its limit; one that ran out of time is called
 //! again, and goes on where it was.
 
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,18 @@ impl<O: Send + 'static> Producer<O> {
     ) -> Result<Self, ClientError> {
         let config = settings.transactional_config(transactional_id, timeout)?;
         Self::start(&config, &settings.producer, handler)
+    }
+
+    /// A producer whose owner makes another when it has failed.
+    pub(crate) fn replaceable(self) -> Self {
+        self.shared.is_replaceable.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Waits until a broker has answered; whether one did in time is for the next call to find. Without this,
+    /// librdkafka begins [`Self::init_transactions`] without a broker to ask, and tries again only half a second later.
+    pub(crate) fn wait_for_broker(&self, limit: Duration) {
+        let _ = self.inner.client().fetch_cluster_id(limit);
     }
 
     /// Makes itself known, and ends what an earlier producer of the same id left open.

@@ -58,6 +58,19 @@ impl Reader {
             partitions(&reader.inner, topic)
         })
     }
+
+    /// The offset of a partition's next record; waits as a reader does.
+    pub fn end_of(
+        settings: &ClientSettings,
+        (topic, number): (&str, i32),
+        options: ReaderOptions,
+        stop: &CancellationToken,
+    ) -> Result<i64, ReaderError> {
+        let reader = idle(settings, topic)?;
+        let deadline = Instant::now() + options.ready_timeout;
+        retry(deadline, stop, options.missing, || watermarks(&reader.inner, topic, number))
+            .map(|(_, high)| high)
+    }
 }
 
 fn idle(settings: &ClientSettings, topic: &str) -> Result<Reader, ReaderError> {

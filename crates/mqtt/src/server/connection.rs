@@ -183,6 +183,9 @@ where
             mailbox.close(Closing::Drain);
         }
         core.parts.observer.on(Event::Connected(session.facts()));
+        for subscribed in session.subscriptions() {
+            core.parts.observer.on(Event::StillSubscribed(session.facts(), &subscribed.filter));
+        }
         // Nor did a close see it that came between the judgement of its CONNECT and this entry.
         if !mailbox.is_ending() && !core.parts.authenticator.still_admits(session.facts()) {
             mailbox.close(Closing::Now(End::Administrative));

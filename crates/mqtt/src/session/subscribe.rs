@@ -133,7 +133,8 @@ impl Session {
                 codes.push(NO_SUBSCRIPTION_EXISTED);
             } else {
                 codes.push(Reason::Success as u8);
-                self.observer.0.on(Event::Unsubscribed(&self.facts, filter));
+                let left = self.subscriptions.len();
+                self.observer.0.on(Event::Unsubscribed(&self.facts, filter, left));
             }
         }
         UnsubAck { packet_id: packet.packet_id, codes }.encode(out, self.level());

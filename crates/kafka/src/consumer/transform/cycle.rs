@@ -7,13 +7,13 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::message::BorrowedMessage;
 use tokio_util::sync::CancellationToken;
 
+use super::due::Positions;
 use super::transaction::Transaction;
 use super::{Transform, TransformError};
 use crate::consumer::context::GroupContext;
 use crate::consumer::current::Current;
 use crate::consumer::group::{ANSWER, Group};
 use crate::consumer::{Consumer, ConsumerOptions};
-use crate::error::SendError;
 use crate::message::Message;
 
 /// How long a poll waits, and so how late a stop can be.
@@ -32,6 +32,7 @@ pub(super) fn run(
         options: &consumer.options,
         stop,
         current: Current::default(),
+        positions: Positions::default(),
     };
     let outcome = loop {
         if stop.is_cancelled() {
@@ -43,17 +44,18 @@ pub(super) fn run(
             break Err(error);
         }
     };
-    cycle.finish(&outcome);
+    cycle.finish(&outcome, transform);
     cycle.tell(transform);
     outcome
 }
 
-struct Cycle<'a> {
-    inner: &'a BaseConsumer<GroupContext>,
-    group: &'a Group,
-    options: &'a ConsumerOptions,
-    stop: &'a CancellationToken,
+pub(super) struct Cycle<'a> {
+    pub(super) inner: &'a BaseConsumer<GroupContext>,
+    pub(super) group: &'a Group,
+    pub(super) options: &'a ConsumerOptions,
+    pub(super) stop: &'a CancellationToken,
     current: Current,
+    pub(super) positions: Positions,
 }
 
 impl Cycle<'_> {
@@ -66,6 +68,7 @@ impl Cycle<'_> {
             if !transaction.is_due(interval, full) {
                 return Ok(Some(transaction.patience(interval, POLL)));
             }
+            transaction.complete(transform, self.stop)?;
             // Nothing is read before it is done: what came would belong to no transaction.
             let settled = transaction.settle(self.inner, self.group, Instant::now() + SLICE)?;
             Ok(settled.then_some(Duration::ZERO))
@@ -74,11 +77,16 @@ impl Cycle<'_> {
             self.group.connection.set_down("a transaction waits for Kafka");
             return Ok(());
         };
-        match self.inner.poll(wait) {
-            Some(Ok(message)) => self.take(message, transform),
-            Some(Err(error)) => Ok(self.group.note(&error)?),
-            None => Ok(()),
+        let due = transform.due();
+        let polled = self.inner.poll(if due.is_some() { Duration::ZERO } else { wait });
+        // Partitions that went in the poll have ended the transaction.
+        self.tell(transform);
+        match polled {
+            Some(Ok(message)) => self.take(message, transform)?,
+            Some(Err(error)) => self.group.note(&error)?,
+            None => {}
         }
+        due.map_or(Ok(()), |due| self.send_due(&due, transform))
     }
 
     fn take(
@@ -93,19 +101,12 @@ impl Cycle<'_> {
         let done = partition.begin(offset, message.size());
         self.with(|transaction| {
             let outputs = transaction.take(&partition, offset, done, self.stop)?;
-            match transform.record(&message, &outputs) {
-                Ok(()) => {}
-                Err(error @ (SendError::TooLarge | SendError::UnknownTopic)) => {
-                    return Err(TransformError::Output(error));
-                }
-                // What it means, ending the transaction will tell.
-                Err(error) => transaction.doom(&error.to_string()),
-            }
-            Ok(())
+            let sent = transform.record(&message, &outputs);
+            transaction.sent(sent, transform)
         })
     }
 
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         work: impl FnOnce(&mut Transaction) -> Result<T, TransformError>,
     ) -> Result<T, TransformError> {
@@ -124,13 +125,15 @@ impl Cycle<'_> {
 
     /// Commits what is open, if all is well; undoes it otherwise. Either ends in time: what has not become visible by
     /// then never will, and is read again by whoever comes next.
-    fn finish(&self, outcome: &Result<(), TransformError>) {
+    fn finish(&self, outcome: &Result<(), TransformError>, transform: &mut impl Transform) {
         let limit = if outcome.is_ok() { self.options.drain_timeout } else { ANSWER };
         let Some(mut transaction) = self.group.transaction() else {
             return;
         };
         if outcome.is_err() {
             transaction.doom("the process ends");
+        } else if let Err(error) = transaction.complete(transform, self.stop) {
+            transaction.doom(&error.to_string());
         }
         if !transaction.is_unmade() {
             match transaction.settle(self.inner, self.group, Instant::now() + limit) {

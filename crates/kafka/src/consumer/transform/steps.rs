@@ -61,7 +61,7 @@ impl Transaction {
             None => self.producer()?,
         };
         let step = producer.init_transactions(limit);
-        let in_process = step.is_ok() && producer.is_in_process(limit);
+        let in_process = self.isolated && step.is_ok() && producer.is_in_process(limit);
         self.producer = Some(producer);
         if in_process {
             return Err(TransformError::EmbeddedLog);
@@ -120,6 +120,7 @@ impl Transaction {
     fn abort(&mut self, limit: Duration) -> Result<(), KafkaError> {
         self.made()?.abort_transaction(limit)?;
         self.metrics.undone.increment(1);
+        self.incomplete = false;
         self.phase = Phase::Undone(Back::Begin, Instant::now());
         Ok(())
     }
@@ -143,7 +144,7 @@ impl Transaction {
         };
         match step {
             Ok(()) => {
-                if !self.tokens.is_empty() {
+                if !self.spans.is_empty() {
                     self.settled = Some(Settled::Undone);
                 }
                 self.tokens.clear();
@@ -188,6 +189,7 @@ impl Transaction {
             );
             self.metrics.timed_out.increment(1);
             self.producer = None;
+            self.incomplete = false;
             self.phase = Phase::Unmade;
             return Ok(());
         }

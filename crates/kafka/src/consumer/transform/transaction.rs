@@ -69,6 +69,10 @@ pub(in crate::consumer) struct Transaction {
     pub(super) spans: Vec<Span>,
     pub(super) tokens: Vec<Done>,
     pub(super) settled: Option<Settled>,
+    /// Whether something is still to be sent before it may be committed.
+    pub(super) incomplete: bool,
+    /// Whether a log without real transactions is refused.
+    pub(super) isolated: bool,
     pub(super) failed: Option<TransformError>,
     pub(super) metrics: TransactionMetrics,
 }
@@ -88,6 +92,8 @@ impl Transaction {
             spans: Vec::new(),
             tokens: Vec::new(),
             settled: None,
+            incomplete: false,
+            isolated: true,
             failed: None,
             metrics: TransactionMetrics::register(),
         }
@@ -136,19 +142,10 @@ impl Transaction {
         done: Done,
         stop: &'a CancellationToken,
     ) -> Result<Outputs<'a>, TransformError> {
-        let Some(producer) = &self.producer else {
-            return Err(TransformError::Fatal("a record came without a producer".to_owned()));
-        };
-        if self.phase == Phase::Idle {
-            producer.begin_transaction().map_err(|error| TransformError::Fatal(error.to_string()))?;
-            self.phase = Phase::Open;
-            self.begun = Instant::now();
-        }
+        self.begin()?;
         self.tokens.push(done);
         let next = offset.saturating_add(1);
-        let same = |span: &&mut Span| span.partition == partition.number && span.topic == partition.topic;
-        // Records come in stretches of one partition, so the last one is the likely one.
-        match self.spans.iter_mut().rev().find(same) {
+        match self.span(&partition.topic, partition.number) {
             Some(span) => span.next = next,
             None => self.spans.push(Span {
                 topic: Arc::clone(&partition.topic),
@@ -157,6 +154,33 @@ impl Transaction {
                 next,
             }),
         }
+        self.outputs(stop)
+    }
+
+    /// Begins a transaction, unless one is open.
+    pub(super) fn begin(&mut self) -> Result<(), TransformError> {
+        if self.phase != Phase::Idle {
+            return Ok(());
+        }
+        let Some(producer) = &self.producer else {
+            return Err(no_producer());
+        };
+        producer.begin_transaction().map_err(|error| TransformError::Fatal(error.to_string()))?;
+        self.phase = Phase::Open;
+        self.begun = Instant::now();
+        self.incomplete = false;
+        Ok(())
+    }
+
+    /// What it holds of a partition. Records come in stretches of one partition, so the last one is the likely one.
+    pub(super) fn span(&mut self, topic: &str, partition: i32) -> Option<&mut Span> {
+        let same = |span: &&mut Span| span.partition == partition && *span.topic == *topic;
+        self.spans.iter_mut().rev().find(same)
+    }
+
+    /// Where what belongs to the open transaction goes.
+    pub(super) fn outputs<'a>(&'a self, stop: &'a CancellationToken) -> Result<Outputs<'a>, TransformError> {
+        let producer = self.producer.as_ref().ok_or_else(no_producer)?;
         Ok(Outputs { producer, stop, deadline: self.begun + self.timeout })
     }
 
@@ -199,6 +223,9 @@ impl Transaction {
         if self.phase == Phase::Unmade {
             return;
         }
+        if self.incomplete {
+            self.doom("its partitions go before everything was sent");
+        }
         match self.settle(consumer, group, deadline) {
             Ok(true) => {}
             // Whoever gets the partitions waits for a commit that is on its way; of others they know nothing.
@@ -215,6 +242,10 @@ impl Transaction {
         self.spans.clear();
         self.phase = Phase::Unmade;
     }
+}
+
+fn no_producer() -> TransformError {
+    TransformError::Fatal("a record came without a producer".to_owned())
 }
 
 impl fmt::Debug for Transaction {

@@ -1,0 +1,257 @@
+//! The parts of a process, put together in the order in which they stop.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use fleetwire_api::{ApiSettings, Public, Tokens};
+use fleetwire_decoder::DecoderSettings;
+use fleetwire_frontend::FrontendSettings;
+use fleetwire_frontend::ingest::Origin;
+use fleetwire_gaps::GapsSettings;
+use fleetwire_held::{HeldSettings, Isolation, Knocks};
+use fleetwire_kafka::ClientSettings;
+use fleetwire_model::Topics;
+use fleetwire_registry::account::{AccountSettings, with_built_in};
+use fleetwire_registry::follow::Registry;
+use fleetwire_registry::{Catalogue, Records, Registrar, RegistrarNeeds, RegistrarTask};
+use fleetwire_service::admin::Admin;
+use fleetwire_service::build;
+use fleetwire_service::exit::Exit;
+use fleetwire_service::health::Health;
+use fleetwire_service::stages::Stages;
+use fleetwire_state::{StateSettings, States};
+
+use crate::config::{Kafka, Process};
+use crate::service::Logins;
+use crate::{process, topic_check};
+
+/// What changes the registry, and what it knows.
+#[derive(Debug)]
+pub(crate) struct Registering {
+    pub(crate) registrar: Registrar,
+    records: Arc<Records>,
+    task: RegistrarTask,
+}
+
+/// What the API shows, and to whom.
+#[derive(Debug)]
+pub(crate) struct ApiParts<'a> {
+    pub(crate) catalogue: Catalogue,
+    /// Those of the settings.
+    pub(crate) accounts: &'a BTreeMap<String, AccountSettings>,
+    pub(crate) knocks: Arc<Knocks>,
+    pub(crate) states: Arc<States>,
+    pub(crate) public: Public,
+    pub(crate) tokens: Tokens,
+}
+
+/// Puts services together in one process, in the order in which they stop.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) stages: Stages,
+    pub(crate) health: Health,
+    kafka: ClientSettings,
+    topics: Topics,
+    origin: Origin,
+    grace: Duration,
+}
+
+impl Parts {
+    pub(crate) fn new(process: &Process, kafka: ClientSettings, topics: Topics) -> Self {
+        let replica = Some(process.replica.clone()).filter(|name| !name.is_empty());
+        let host = || hostname::get().ok().and_then(|name| name.into_string().ok());
+        let frontend_id = replica.or_else(host).unwrap_or_else(|| "unnamed".to_owned());
+        Self {
+            stages: Stages::default(),
+            health: Health::default(),
+            kafka,
+            topics,
+            origin: Origin { frontend_id, region: process.region.clone(), host: String::new() },
+            grace: process.grace,
+        }
+    }
+
+    /// The same, for a deployment that devices reach under this host name.
+    pub(crate) fn reached_at(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.origin.host);
+        self
+    }
+
+    /// The registry's view, to be followed once its task is added by [`Self::finish`].
+    pub(crate) fn registry(&self, catalogue: Catalogue) -> Registry {
+        Registry::new(self.kafka.clone(), &self.topics, catalogue, self.health.condition("registry"))
+    }
+
+    /// Adds a frontend; returns where devices connect.
+    pub(crate) fn add_frontend(
+        &mut self,
+        settings: &FrontendSettings,
+        logins: Logins,
+        registry: &Registry,
+    ) -> Result<fleetwire_frontend::Frontend> {
+        let needs = fleetwire_frontend::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            directory: fleetwire_frontend::directory::Directory::new(
+                registry.devices(),
+                registry.caught_up(),
+            ),
+            accounts: logins.accounts,
+            subscribers: logins.subscribers,
+            origin: self.origin.clone(),
+            health: self.health.clone(),
+            grace: self.grace,
+        };
+        fleetwire_frontend::start(settings, needs, &mut self.stages)
+    }
+
+    /// Adds a decoder worker.
+    pub(crate) fn add_decoder(&mut self, settings: &DecoderSettings, registry: &Registry) -> Result<()> {
+        let needs = fleetwire_decoder::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            catalogue: registry.devices().catalogue(),
+            devices: registry.devices(),
+            caught_up: registry.caught_up(),
+            health: self.health.clone(),
+            version: build::version(),
+            replica: self.origin.frontend_id.clone(),
+            grace: self.grace,
+        };
+        fleetwire_decoder::start(settings, needs, &mut self.stages)
+    }
+
+    /// Adds a gap ledger; its settings are checked.
+    pub(crate) fn add_gaps(&mut self, settings: &GapsSettings) -> Result<()> {
+        let needs = fleetwire_gaps::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            health: self.health.clone(),
+            grace: self.grace,
+        };
+        fleetwire_gaps::start(settings, needs, &mut self.stages)
+    }
+
+    /// What changes the registry for the accounts of `settings` and the built-in ones, to be run once it is given to
+    /// [`Self::add_registrar`].
+    pub(crate) fn registering(&self, settings: &BTreeMap<String, AccountSettings>) -> Registering {
+        let (registrar, records, task) = Registrar::new(RegistrarNeeds {
+            client: self.kafka.clone(),
+            topics: self.topics.clone(),
+            accounts: Some(with_built_in(settings).into_keys().collect()),
+            condition: self.health.condition("registrar"),
+        });
+        Registering { registrar, records, task }
+    }
+
+    /// Adds the keeper of what devices sent that nobody activated; its settings are checked.
+    pub(crate) fn add_held(
+        &mut self,
+        settings: &HeldSettings,
+        isolation: Isolation,
+        registry: &Registry,
+        registrar: Registrar,
+    ) -> Result<Arc<Knocks>> {
+        let needs = fleetwire_held::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            devices: registry.devices(),
+            caught_up: registry.caught_up(),
+            registrar,
+            health: self.health.clone(),
+            replica: self.origin.frontend_id.clone(),
+            isolation,
+            grace: self.grace,
+        };
+        fleetwire_held::start(settings, needs, &mut self.stages)
+    }
+
+    /// Adds what keeps where devices are and what they last reported; its settings are checked.
+    pub(crate) fn add_state(&mut self, settings: &StateSettings) -> Result<Arc<States>> {
+        fleetwire_state::start(settings, self.state_needs(), &mut self.stages)
+    }
+
+    /// Adds a look at who knocks and where devices are, for a process that does nothing about it.
+    pub(crate) fn add_views(&mut self) -> (Arc<Knocks>, Arc<States>) {
+        let kafka = (&self.kafka, &self.topics);
+        let knocks = fleetwire_held::follow(&HeldSettings::default(), kafka, &self.health, &mut self.stages);
+        let states =
+            fleetwire_state::follow(&StateSettings::default(), &self.state_needs(), &mut self.stages);
+        (knocks, states)
+    }
+
+    fn state_needs(&self) -> fleetwire_state::Dependencies {
+        fleetwire_state::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            health: self.health.clone(),
+            grace: self.grace,
+        }
+    }
+
+    /// Adds the HTTP API; returns where it is served.
+    pub(crate) fn add_api(
+        &mut self,
+        settings: &ApiSettings,
+        parts: ApiParts<'_>,
+        registering: &Registering,
+    ) -> Result<SocketAddr> {
+        let needs = fleetwire_api::Dependencies {
+            registrar: registering.registrar.clone(),
+            records: Arc::clone(&registering.records),
+            catalogue: parts.catalogue,
+            accounts: with_built_in(parts.accounts),
+            knocks: parts.knocks,
+            states: parts.states,
+            public: parts.public,
+            tokens: parts.tokens,
+            health: self.health.clone(),
+        };
+        Ok(fleetwire_api::start(settings, needs, &mut self.stages)?.address)
+    }
+
+    /// Adds what changes the registry, after everything that asks it to.
+    pub(crate) fn add_registrar(&mut self, registering: Registering) {
+        let stop = self.stages.open("registrar");
+        let task = registering.task;
+        self.stages.spawn("registrar", async move { Ok(task.run(stop).await?) });
+    }
+
+    /// Adds what stops last.
+    pub(crate) fn add_last(&mut self, registry: Registry, admin: Admin) {
+        let stop = self.stages.open("registry");
+        self.stages.spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
+        self.add_admin(admin);
+    }
+
+    /// Adds the admin HTTP, after everything else.
+    pub(crate) fn add_admin(&mut self, admin: Admin) {
+        let stop = self.stages.open("admin");
+        self.stages.spawn("admin HTTP", admin.run(stop));
+    }
+
+    /// Adds the check of the topics, where it is wanted.
+    pub(crate) fn add_topic_check(&mut self, settings: &Kafka) {
+        if settings.check_topics {
+            let stop = self.stages.open("topic check");
+            let condition = self.health.condition("topics");
+            let check = topic_check::run(
+                self.kafka.clone(),
+                self.topics.clone(),
+                settings.topics.clone(),
+                condition,
+                stop,
+            );
+            self.stages.spawn("topic check", check);
+        }
+    }
+
+    /// Adds what stops last, and serves until told to stop.
+    pub(crate) async fn finish(mut self, registry: Registry, admin: Admin) -> Result<Exit> {
+        self.add_last(registry, admin);
+        process::serve(self.stages, self.grace).await
+    }
+}
