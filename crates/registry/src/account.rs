@@ -256,8 +256,7 @@ mod tests {
         let twice = load(&[("", "same"), ("_3", "same")]).unwrap();
         assert_eq!(twice.get("bce_device").unwrap().opened_by(b"same"), Some(1));
         for end in ["", "_2", "_3"] {
-            let well_known =
-                load(&[("", "old"), (end, "secretword")].split_at(usize::from(end.is_empty())).1);
+            let well_known = load([("", "old"), (end, "secretword")].split_at(usize::from(end.is_empty())).1);
             let Err(AccountError::WellKnownPassword { variable, .. }) = well_known else { panic!("{end}") };
             assert_eq!(variable, format!("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD{end}"));
         }
