@@ -134,8 +134,8 @@ fn a_device_of_which_publishes_are_held_is_active_and_not_direct() {
 #[test]
 fn only_what_is_kept_counts_as_a_change() {
     let devices = Devices::default();
-    let mut changes = devices.watch(10);
-    assert_eq!(changes.try_next(), Some(Notice::Everything));
+    let mut feed = devices.watch(10);
+    assert_eq!(feed.try_next(), Some(Notice::Everything));
     let mut device = pb::Device {
         device_id: ID.into(),
         model: "xirgo-lx41".into(),
@@ -147,8 +147,8 @@ fn only_what_is_kept_counts_as_a_change() {
     device.name = "a truck".into();
     device.revision = 2;
     assert!(devices.apply(ID.as_bytes(), Some(&device.encode_to_vec())).unwrap().is_none());
-    assert_eq!(changes.try_next(), Some(Notice::Device(ID.parse().unwrap())));
-    assert_eq!(changes.try_next(), None);
+    assert_eq!(feed.try_next(), Some(Notice::Device(ID.parse().unwrap())));
+    assert_eq!(feed.try_next(), None);
 }
 
 #[test]
