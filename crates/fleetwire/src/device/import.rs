@@ -34,6 +34,9 @@ pub(super) struct ImportArgs {
     /// What becomes of devices that are registered already
     #[arg(long, default_value = "fail")]
     existing: Existing,
+    /// Accept IMEIs whose check digit is wrong
+    #[arg(long)]
+    accept_check_digit: bool,
     /// Write the lines that failed into a file that can be imported once they are mended
     #[arg(long, value_name = "FILE")]
     errors: Option<PathBuf>,
@@ -80,7 +83,9 @@ impl ImportArgs {
         let mut report =
             Report { counts: Counts::default(), told: 0, json: self.json, failed, bar: bar(size) };
         flags.with(|api| {
-            let path = format!("/v1/devices/import?format={}&existing={}", format.name(), self.existing.name());
+            let (format_name, existing) = (format.name(), self.existing.name());
+            let digit = if self.accept_check_digit { "&accept_check_digit=true" } else { "" };
+            let path = format!("/v1/devices/import?format={format_name}&existing={existing}{digit}");
             let ask = Ask::new("POST", &path);
             while let Some(batch) = batches.next().with_context(open)? {
                 let first = batch.lines.first().map_or(0, |line| line.number);
