@@ -3,7 +3,6 @@
 //! `cargo test --release -p fleetwire-registry --test rate -- --ignored --nocapture`
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test fails by panicking; this one tells figures"
 )]

@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn every_piece_of_csv_has_the_header_and_every_line_keeps_its_number() {
-        let rows: String = (0..5000).map(|n| format!("{n:015},xirgo-lx41,\"truck, {n}\"\n")).collect();
+        let rows: Vec<_> = (0..5000).map(|n| format!("{n:015},xirgo-lx41,\"truck, {n}\"\n")).collect();
+        let rows = rows.concat();
         let text = format!("\u{feff}id,model,name\n{rows}");
         let mut batches = Batches::new(Format::Csv, text.as_bytes()).unwrap();
         let (mut number, mut pieces) = (2, 0);

@@ -146,10 +146,10 @@ fn a_device_that_knocks_is_listed_and_all_of_it_appears_in_its_order_when_it_is_
         until("everything is in raw", || Some(raw(kafka, &prefix)).filter(|raw| raw.len() as u64 >= count));
     in_order(&raw, count);
     let places: Vec<_> = raw.iter().map(|(place, _)| *place).collect();
-    let decoded = until("everything is decoded", || {
+    let positions = until("everything is decoded", || {
         Some(positions(kafka, &prefix)).filter(|positions| positions.len() as u64 >= count)
     });
-    assert_eq!(decoded, places);
+    assert_eq!(positions, places);
     until("nobody knocks", || knocking(&api).is_empty().then_some(()));
     assert_eq!(cli.json(&["device", "show", DEVICE])["release_pending"], false);
     decoder.process.stop();
