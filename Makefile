@@ -3,11 +3,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
-# One build profile for everything, so that run, test, lint and bench share their artifacts.
+# One build profile for run and bench, and one for test, lint and doc, which is quicker to build.
 CARGO := cargo
 PROFILE := --release --locked
+CHECKS := --profile checks --locked
 BIN := $${CARGO_TARGET_DIR:-target}/release/fleetwire
 APACHE_KAFKA := $${CARGO_TARGET_DIR:-target}/release/apache-kafka
+TEST_KAFKA := $${CARGO_TARGET_DIR:-target}/checks/apache-kafka
+# Tests wait for Kafka, timeouts and clients more than they compute.
+export RUST_TEST_THREADS ?= 4
 DATA ?= .build/data
 
 .PHONY: help
@@ -56,16 +60,16 @@ proto-release: ## Make today's contract the one that later changes must not brea
 
 .PHONY: lint
 lint: ## Clippy with warnings denied
-	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(CHECKS) --workspace --all-targets -- -D warnings
 
 .PHONY: doc
 doc: ## Build the API documentation with warnings denied
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CHECKS) --workspace --no-deps --quiet
 
 .PHONY: unit
 unit: clients ## All tests, with one real Apache Kafka for those that need it
-	$(CARGO) build $(PROFILE) --workspace --tests --bins
-	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(CARGO) test $(PROFILE) --workspace
+	$(CARGO) build $(CHECKS) --workspace --tests --bins
+	@$(TEST_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(CARGO) test $(CHECKS) --workspace
 
 .PHONY: bench
 bench: ## All benchmarks; needs a quiet machine
