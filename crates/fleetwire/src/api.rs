@@ -20,7 +20,7 @@ use crate::service::start_process;
 ///
 /// Beside that it releases what is held for a device that was activated, and keeps what each device last reported. Run
 /// as many as you like; each serves everything, and they share the other work. Whoever asks needs a token: each of
-/// [api.tokens] is a secret in FLEETWIRE_API_TOKEN_<NAME>, or in the file that FLEETWIRE_API_TOKEN_<NAME>_FILE names.
+/// [api.tokens] is a secret in FLEETWIRE_API_TOKEN_NAME, or in the file that FLEETWIRE_API_TOKEN_NAME_FILE names.
 #[derive(Debug, Args)]
 pub(crate) struct ApiArgs {
     #[command(flatten)]

@@ -83,6 +83,8 @@ const fn iotm(id: &'static str, name: &'static str) -> BuiltIn {
 pub struct Catalogue(&'static [Model]);
 
 impl Catalogue {
+    /// Models at most.
+    pub const MAX: usize = 1024;
     /// The model of devices that no person gave one, in simulations and demonstrations.
     pub const DEFAULT: &'static str = "xirgo-fms500-light-iotm";
 
@@ -106,6 +108,9 @@ impl Catalogue {
         let mut all: BTreeMap<&str, Option<&BuiltIn>> = built_in.collect();
         for id in models.keys() {
             all.entry(id).or_insert(None);
+        }
+        if all.len() > Self::MAX {
+            return Err(CatalogueError::TooMany(all.len()));
         }
         let none = ModelSettings::default();
         let models = all
@@ -231,6 +236,12 @@ mod tests {
             let error = load(text).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn more_models_than_there_is_room_for_are_refused() {
+        let many: String = (0..2000).map(|n| format!("[m{n}]\naccount = 'x'\nprotocol = 'iotm'\n")).collect();
+        assert!(load(&many).unwrap_err().to_string().contains("1024"));
     }
 
     #[test]

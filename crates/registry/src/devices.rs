@@ -1,37 +1,33 @@
 //! The devices that a person activated, in memory, as every service sees them.
 //!
-//! Made for many: a device that is an IMEI and has nothing of its own takes 16 bytes in a hash table. Names, labels and
-//! all else that only people read is not kept here.
+//! Made for many: a device that is an IMEI and has nothing of its own takes 8 bytes in a table. Names, labels and all
+//! else that only people read is not kept here.
 
 mod changes;
 mod entry;
 mod key;
 mod record;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use compact_str::CompactString;
 use dashmap::{DashMap, Entry as Place};
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::DeviceStatus;
-use foldhash::fast::RandomState;
 
 use self::changes::Feed;
 use self::entry::{Entry, Own, Packed};
 use self::key::Key;
 use self::record::RecordView;
+use self::table::Table;
 use crate::catalogue::{Catalogue, Model};
 use crate::password::PasswordHash;
 
 pub use self::changes::{Changes, Notice};
 pub use self::record::RecordError;
-
-/// Parts of the table, each with a lock of its own. A part that grows is copied while nobody reads it, so parts are
-/// small; and all parts together grow at nearly the same number of devices, so few would save nothing.
-const SHARDS: usize = 64;
 
 /// What a service needs to know of an activated device.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +82,7 @@ pub struct Changed {
 /// All devices by id.
 #[derive(Debug)]
 pub struct Devices {
-    imeis: DashMap<u64, Packed, RandomState>,
+    imeis: Table,
     others: DashMap<DeviceId, Packed>,
     /// What few devices have. Written while the device's entry is locked, so that the two are always of one record.
     own: DashMap<DeviceId, Own>,
@@ -106,7 +102,7 @@ impl Devices {
     /// None yet, of the models of a catalogue.
     pub fn new(catalogue: Catalogue) -> Self {
         Self {
-            imeis: DashMap::with_hasher_and_shard_amount(RandomState::default(), SHARDS),
+            imeis: Table::new(),
             others: DashMap::new(),
             own: DashMap::new(),
             len: AtomicUsize::new(0),
@@ -123,7 +119,7 @@ impl Devices {
     /// The device, if a person registered it.
     pub fn get(&self, id: &DeviceId) -> Option<Device> {
         let packed = match id.imei() {
-            Some(imei) => *self.imeis.get(&imei.number())?,
+            Some(imei) => self.imeis.get(imei)?,
             None => *self.others.get(id)?,
         };
         packed.device(self.catalogue)
@@ -133,7 +129,7 @@ impl Devices {
     pub fn login(&self, id: &DeviceId) -> Option<Login> {
         // The entry stays locked while what the device has of its own is read.
         match id.imei() {
-            Some(imei) => self.login_of(id, *self.imeis.get(&imei.number())?),
+            Some(imei) => self.imeis.read(imei, |packed| self.login_of(id, packed))?,
             None => self.login_of(id, *self.others.get(id)?),
         }
     }
@@ -156,10 +152,9 @@ impl Devices {
     pub fn table_bytes(&self) -> usize {
         // A table of the standard library's kind fills seven of eight places at most, and has a byte more for each.
         let places = |capacity: usize| capacity * 8 / 7;
-        let imeis = places(self.imeis.capacity()) * (size_of::<(u64, Packed)>() + 1);
         let others = places(self.others.capacity()) * (size_of::<(DeviceId, Packed)>() + 1);
         let own = places(self.own.capacity()) * (size_of::<(DeviceId, Own)>() + 1);
-        imeis + others + own
+        self.imeis.bytes() + others + own
     }
 
     /// Whether none is registered.
@@ -185,8 +180,8 @@ impl Devices {
             Some(Err(error)) => (None, Some(error)),
         };
         let changed = match &id {
-            Key::Imei(imei) => self.replace(&self.imeis, imei.number(), &id, entry),
-            Key::Other(other) => self.replace(&self.others, other.clone(), &id, entry),
+            Key::Imei(imei) => self.imeis.change(*imei, |before| self.replace(before, &id, entry)).flatten(),
+            Key::Other(other) => self.change_other(other, |before| self.replace(before, &id, entry)),
         };
         if changed.is_some() {
             self.feed.tell(|| id.to_id());
@@ -203,42 +198,51 @@ impl Devices {
         Entry::new(&record, self.catalogue)
     }
 
-    /// Puts an entry in the place of the one before.
-    fn replace<K: Eq + Hash, S: BuildHasher + Clone>(
+    /// As [`Table::change`], for a device that is no IMEI.
+    fn change_other<T>(
         &self,
-        map: &DashMap<K, Packed, S>,
-        place: K,
-        id: &Key,
-        entry: Option<Entry>,
-    ) -> Option<Changed> {
-        let (after, own) = entry.map_or((None, None), |entry| (Some(entry.packed), entry.own));
-        let (before, own_changed) = match map.entry(place) {
+        id: &DeviceId,
+        change: impl FnOnce(Option<Packed>) -> (Option<Packed>, T),
+    ) -> T {
+        match self.others.entry(id.clone()) {
             Place::Occupied(mut place) => {
-                let before = *place.get();
-                let own_changed = self.set_own(id, before.has_own(), own);
+                let (after, outcome) = change(Some(*place.get()));
                 match after {
                     Some(packed) => *place.get_mut() = packed,
                     None => {
                         place.remove();
                     }
                 }
-                (Some(before), own_changed)
+                outcome
             }
             Place::Vacant(place) => {
-                let own_changed = self.set_own(id, false, own);
+                let (after, outcome) = change(None);
                 if let Some(packed) = after {
                     place.insert(packed);
                 }
-                (None, own_changed)
+                outcome
             }
-        };
+        }
+    }
+
+    /// What takes the place of what was kept of a device, and what that changes. The device's place is locked.
+    fn replace(
+        &self,
+        before: Option<Packed>,
+        id: &Key,
+        entry: Option<Entry>,
+    ) -> (Option<Packed>, Option<Changed>) {
+        let (after, own) = entry.map_or((None, None), |entry| (Some(entry.packed), entry.own));
+        let own_changed = self.set_own(id, before.is_some_and(Packed::has_own), own);
         match (before, after) {
             (None, Some(_)) => self.len.fetch_add(1, Ordering::Relaxed),
             (Some(_), None) => self.len.fetch_sub(1, Ordering::Relaxed),
             _ => 0,
         };
         let device = |packed: Option<Packed>| packed.and_then(|packed| packed.device(self.catalogue));
-        (before != after || own_changed).then(|| Changed { before: device(before), after: device(after) })
+        let changed = (before != after || own_changed)
+            .then(|| Changed { before: device(before), after: device(after) });
+        (after, changed)
     }
 
     /// Sets what a device has of its own; whether that is another than before.

@@ -83,6 +83,9 @@ pub enum CatalogueError {
         /// What is wrong with it.
         reason: String,
     },
+    /// More than devices can be told to be of.
+    #[error("there are {0} models, with those that are built in; at most {max} are possible", max = crate::Catalogue::MAX)]
+    TooMany(usize),
     /// Outputs that cannot be meant.
     #[error("model {model} {reason}")]
     Outputs {

@@ -19,7 +19,7 @@ const TOKEN: &str = "FLEETWIRE_API_TOKEN";
 /// Flags that choose the API.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ApiFlags {
-    /// URL of the API, for example https://fleetwire.example.com; its token is FLEETWIRE_API_TOKEN, or in the file of
+    /// URL of the API, for example `https://fleetwire.example.com`; its token is FLEETWIRE_API_TOKEN, or in the file of
     /// FLEETWIRE_API_TOKEN_FILE [default: the API of the `fleetwire run` on this machine]
     #[arg(long, global = true, value_name = "URL", env = "FLEETWIRE_API")]
     pub(crate) api: Option<String>,
