@@ -25,7 +25,7 @@ pub(crate) struct ApiFlags {
     pub(crate) api: Option<String>,
     #[command(flatten)]
     pub(crate) target: TargetFlags,
-    /// With --kafka: configuration with [models], [accounts] and [public] of your own
+    /// With --kafka: configuration with `[models]`, `[accounts]` and `[public]` of your own
     #[arg(long, short, global = true, value_name = "FILE", env = "FLEETWIRE_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 }
