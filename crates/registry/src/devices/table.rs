@@ -100,7 +100,7 @@ impl Table {
 
     /// The part of a hash: its highest bits, because the places in a part are found by the lowest.
     fn shard(&self, sought: Sought) -> Option<&RwLock<Shard>> {
-        self.shards.get((sought.hash >> (u64::BITS - SHARDS.ilog2())) as usize)
+        self.shards.get(usize::try_from(sought.hash >> (u64::BITS - SHARDS.ilog2())).ok()?)
     }
 }
 
