@@ -240,8 +240,8 @@ mod tests {
 
     #[test]
     fn more_models_than_there_is_room_for_are_refused() {
-        let many: String = (0..2000).map(|n| format!("[m{n}]\naccount = 'x'\nprotocol = 'iotm'\n")).collect();
-        assert!(load(&many).unwrap_err().to_string().contains("1024"));
+        let many: Vec<_> = (0..2000).map(|n| format!("[m{n}]\naccount = 'x'\nprotocol = 'iotm'\n")).collect();
+        assert!(load(&many.concat()).unwrap_err().to_string().contains("1024"));
     }
 
     #[test]
