@@ -159,7 +159,13 @@ fn a_device_that_knocks_is_listed_and_all_of_it_appears_in_its_order_when_it_is_
 
 #[test]
 fn a_release_that_is_killed_goes_on_where_it_was() {
-    const COUNT: u64 = 100_000;
+    // How much is released before somebody sees it depends on the machine.
+    let came_in_time = [100_000, 300_000].into_iter().any(kill_half_way);
+    assert!(came_in_time, "every release was over before its keeper was killed");
+}
+
+/// Kills the keeper during a release of so many publishes, and looks at what came; whether it was killed in time.
+fn kill_half_way(count: u64) -> bool {
     let kafka = TestKafka::shared().unwrap().bootstrap();
     let prefix = topics(kafka);
     let payload = vector();
@@ -167,30 +173,31 @@ fn a_release_that_is_killed_goes_on_where_it_was() {
     produce(
         kafka,
         &format!("{prefix}.held.v1"),
-        (1..=COUNT).map(|sequence| {
+        (1..=count).map(|sequence| {
             let held = RawPublish { session_sequence: sequence, ..publish(DEVICE, &payload, now_ms()) };
             (DEVICE.to_owned(), held.encode_to_vec(), Some(now_ms()))
         }),
     );
     let api = ApiService::ready(kafka, &prefix);
     until("all of it is known", || {
-        knocking(&api).iter().any(|knock| knock["messages"] == COUNT).then_some(())
+        knocking(&api).iter().any(|knock| knock["messages"] == count).then_some(())
     });
     Cli { url: &api.url, token: TOKEN }.run(&["device", "add", DEVICE]);
-    let half_way = until("some is released", || Some(raw(kafka, &prefix).len()).filter(|count| *count > 0));
+    let half_way =
+        until("some is released", || Some(raw(kafka, &prefix).len()).filter(|released| *released > 0));
     api.process.signal("KILL");
     drop(api);
 
     let api = ApiService::ready(kafka, &prefix);
     let raw =
-        until("the rest is released", || Some(raw(kafka, &prefix)).filter(|raw| raw.len() as u64 >= COUNT));
-    in_order(&raw, COUNT);
+        until("the rest is released", || Some(raw(kafka, &prefix)).filter(|raw| raw.len() as u64 >= count));
+    in_order(&raw, count);
     until("the release is over", || {
         let shown = Cli { url: &api.url, token: TOKEN }.json(&["device", "show", DEVICE]);
         (shown["release_pending"] == false).then_some(())
     });
-    assert!((half_way as u64) < COUNT, "it was too quick to be killed half-way");
     api.process.stop();
+    (half_way as u64) < count
 }
 
 #[test]
