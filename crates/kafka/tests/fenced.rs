@@ -25,9 +25,19 @@ fn write(writer: &mut FencedWriter, records: &[Record<'_>]) -> Result<Vec<Delive
     writer.commit(LIMIT).map(|()| delivered)
 }
 
-/// Reads to the end as it is now, and returns the keys.
-fn read(reader: &TailReader) -> Vec<String> {
-    let (ends, deadline) = (reader.ends(LIMIT).unwrap(), Instant::now() + LIMIT);
+/// Reads to the end, and returns the keys. What is `written` is waited for: Kafka shows it shortly after it has said
+/// that it is committed.
+fn read(reader: &TailReader, written: &[Delivered]) -> Vec<String> {
+    let deadline = Instant::now() + LIMIT;
+    let ends = loop {
+        let ends = reader.ends(LIMIT).unwrap();
+        let end = |place: &Delivered| ends.get(usize::try_from(place.partition).unwrap());
+        let is_shown = |place: &Delivered| end(place).is_some_and(|end| *end > place.offset);
+        if written.iter().all(is_shown) {
+            break ends;
+        }
+        assert!(Instant::now() < deadline, "{written:?} is beyond {ends:?}");
+    };
     let mut keys = Vec::new();
     while reader.positions().unwrap().iter().zip(&ends).any(|(position, end)| position < end) {
         assert!(Instant::now() < deadline, "{:?} of {ends:?}", reader.positions());
@@ -59,29 +69,30 @@ fn whoever_takes_the_id_shuts_the_other_out_and_what_that_one_writes_is_not_ther
     assert!(!one.is_held());
     write(&mut other, &[record(&topic, "c")]).unwrap();
     one.take(LIMIT).unwrap();
-    write(&mut one, &[record(&topic, "d")]).unwrap();
-    assert_eq!(read(&reader), ["a", "b", "c", "d"]);
+    let written = write(&mut one, &[record(&topic, "d")]).unwrap();
+    assert_eq!(read(&reader, &written), ["a", "b", "c", "d"]);
 }
 
 #[test]
 fn a_reader_gets_past_markers_and_what_was_undone() {
     let (topic, id) = (topic(PARTITIONS), unique("id"));
     let reader = reader(&topic);
-    assert_eq!(read(&reader), [""; 0]);
+    assert_eq!(read(&reader, &[]), [""; 0]);
     let mut one = writer(&id);
     one.take(LIMIT).unwrap();
     let large = "x".repeat(2 << 20);
     let too_large = write(&mut one, &[record(&topic, "a"), record(&topic, &large)]);
     assert_eq!(too_large, Err(FencedError::TooLarge));
     assert!(one.is_held());
-    assert_eq!(read(&reader), [""; 0]);
-    let delivered = write(&mut one, &[record(&topic, "a")]).unwrap()[0];
-    assert_eq!(read(&reader), ["a"]);
+    assert_eq!(read(&reader, &[]), [""; 0]);
+    let written = write(&mut one, &[record(&topic, "a")]).unwrap();
+    let delivered = written[0];
+    assert_eq!(read(&reader, &written), ["a"]);
     let position = reader.positions().unwrap()[usize::try_from(delivered.partition).unwrap()];
     assert!(position > delivered.offset + 1, "the marker counts");
-    assert_eq!(read(&reader), [""; 0]);
+    assert_eq!(read(&reader, &[]), [""; 0]);
     // A new reader gets as far.
-    assert_eq!(read(&self::reader(&topic)), ["a"]);
+    assert_eq!(read(&self::reader(&topic), &written), ["a"]);
 }
 
 #[test]
@@ -93,9 +104,9 @@ fn what_a_dead_writer_left_open_is_undone_by_the_next_one() {
     one.send(&[record(&topic, "half"), record(&topic, "done")], LIMIT).unwrap();
     drop(one);
     other.take(LIMIT).unwrap();
-    assert_eq!(read(&reader), [""; 0]);
-    write(&mut other, &[record(&topic, "whole")]).unwrap();
-    assert_eq!(read(&reader), ["whole"]);
+    assert_eq!(read(&reader, &[]), [""; 0]);
+    let written = write(&mut other, &[record(&topic, "whole")]).unwrap();
+    assert_eq!(read(&reader, &written), ["whole"]);
 }
 
 #[test]
@@ -115,8 +126,8 @@ fn a_commit_without_an_answer_is_decided_by_the_next_taking_of_the_id() {
     kafka.resume(0).unwrap();
     one.take(LIMIT).unwrap();
     // All of it or nothing, and no more changes.
-    let keys = read(&reader);
+    let keys = read(&reader, &[]);
     assert!(keys.is_empty() || keys == ["a", "b"], "{keys:?} {delivered:?}");
-    write(&mut one, &[record(&topic, "c")]).unwrap();
-    assert_eq!(read(&reader), ["c"]);
+    let written = write(&mut one, &[record(&topic, "c")]).unwrap();
+    assert_eq!(read(&reader, &written), ["c"]);
 }

@@ -76,8 +76,11 @@ async fn of_all_sessions_those_are_closed_of_which_it_is_said() {
         .sessions
         .close_where(End::Administrative, |identity| is(identity, "two") || is(identity, "four"));
     assert_eq!(closed, 2);
-    wires[1].closed().await;
-    wires[3].closed().await;
+    for number in [1, 3] {
+        let (first, body) = wires[number].packet().await;
+        assert_eq!((first, body[0]), (0xE0, 0x98));
+        wires[number].closed().await;
+    }
     wires[0].send(&[0xC0, 0]).await;
     assert_eq!(wires[0].packet().await.0, 0xD0);
     assert_eq!(house.sessions.len(), 2);

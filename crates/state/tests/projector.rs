@@ -3,7 +3,7 @@
 
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -112,11 +112,13 @@ fn at(device: &str, second: i64) -> PositionEvent {
 }
 
 fn publish(topics: &Topics, events: &[PositionEvent]) {
-    static PRODUCER: OnceLock<Producer<()>> = OnceLock::new();
+    static PRODUCER: OnceLock<Mutex<Producer<()>>> = OnceLock::new();
     let check = |delivery: Delivery<'_>, ()| {
         delivery.outcome.unwrap();
     };
-    let producer = PRODUCER.get_or_init(|| Producer::new(&kafka(), check).unwrap());
+    // A flush waits for what other tests send as well, so they take turns.
+    let producer = PRODUCER.get_or_init(|| Mutex::new(Producer::new(&kafka(), check).unwrap()));
+    let producer = producer.lock().unwrap_or_else(PoisonError::into_inner);
     let topic = topics.name(Topic::Positions);
     for event in events {
         let value = event.encode_to_vec();
