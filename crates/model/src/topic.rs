@@ -30,6 +30,15 @@ pub enum Topic {
     Sessions,
     /// What devices last reported ([`DeviceState`](crate::pb::DeviceState)).
     DeviceState,
+    /// What devices are told to do ([`Command`](crate::pb::Command)).
+    Commands,
+    /// The same as JSON, for those without protobuf.
+    CommandsJson,
+    /// What became of commands ([`CommandStatus`](crate::pb::CommandStatus)).
+    CommandStatus,
+    /// What gateways remember ([`DeviceCommands`](crate::pb::DeviceCommands),
+    /// [`PartitionOwner`](crate::pb::PartitionOwner)).
+    CommandState,
 }
 
 /// Kafka header of every record that fleetwire produces: the full name of the value's protobuf message, so that
@@ -58,7 +67,7 @@ pub struct TopicSpec {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Raw,
         Self::Held,
         Self::Positions,
@@ -71,6 +80,10 @@ impl Topic {
         Self::Knocks,
         Self::Sessions,
         Self::DeviceState,
+        Self::Commands,
+        Self::CommandsJson,
+        Self::CommandStatus,
+        Self::CommandState,
     ];
 
     /// The name without the prefix, for example "raw.v1".
@@ -88,6 +101,10 @@ impl Topic {
             Self::Knocks => "knocks.v1",
             Self::Sessions => "sessions.v1",
             Self::DeviceState => "device-state.v1",
+            Self::Commands => "commands.v1",
+            Self::CommandsJson => "commands.json.v1",
+            Self::CommandStatus => "command-status.v1",
+            Self::CommandState => "command-state.v1",
         }
     }
 
@@ -95,16 +112,19 @@ impl Topic {
     pub const fn spec(self) -> TopicSpec {
         const DAY: Duration = Duration::from_hours(24);
         let (partitions, cleanup, max_partition_bytes) = match self {
-            Self::Raw | Self::Positions | Self::DeviceEvents => {
+            Self::Raw | Self::Positions | Self::DeviceEvents | Self::Commands | Self::CommandsJson => {
                 (24, Cleanup::Delete(DAY.saturating_mul(7)), None)
             }
             Self::Held => (24, Cleanup::Delete(DAY.saturating_mul(7)), Some(256 * 1024 * 1024)),
             Self::DeadLetters => (6, Cleanup::Delete(DAY.saturating_mul(30)), None),
-            Self::Gaps => (24, Cleanup::Delete(DAY.saturating_mul(30)), None),
+            Self::Gaps | Self::CommandStatus => (24, Cleanup::Delete(DAY.saturating_mul(30)), None),
             // As many partitions as the positions: one worker has both halves of a device.
-            Self::Devices | Self::GapState | Self::Knocks | Self::Sessions | Self::DeviceState => {
-                (24, Cleanup::Compact, None)
-            }
+            Self::Devices
+            | Self::GapState
+            | Self::Knocks
+            | Self::Sessions
+            | Self::DeviceState
+            | Self::CommandState => (24, Cleanup::Compact, None),
             Self::Audit => (6, Cleanup::Delete(DAY.saturating_mul(365)), None),
         };
         TopicSpec { partitions, cleanup, max_partition_bytes }
