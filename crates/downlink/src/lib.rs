@@ -8,6 +8,7 @@ mod error;
 mod incoming;
 mod server;
 mod settings;
+mod switch;
 mod token;
 
 pub use client::Client;
@@ -28,6 +29,7 @@ pub mod rpc {
         unreachable_pub,
         clippy::all,
         clippy::pedantic,
+        clippy::allow_attributes_without_reason,
         reason = "generated from downlink.proto, which documents it"
     )]
     include!(concat!(env!("OUT_DIR"), "/fleetwire.v1.rs"));
