@@ -10,8 +10,10 @@ use fleetwire_registry::{CodecSettings, account};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
 
-use crate::config::{self, ApiConfig, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process, RunConfig};
-use crate::gaps;
+use crate::config::{
+    self, ApiConfig, CommandGatewayConfig, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process, RunConfig,
+};
+use crate::{command_gateway, gaps};
 
 /// Checks form, keys, values, account rules, listeners and Kafka properties; contacts nobody.
 #[derive(Debug, Args)]
@@ -29,6 +31,7 @@ enum Service {
     Decoder,
     Gaps,
     Api,
+    CommandGateway,
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
@@ -39,11 +42,12 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             config::check_decoder(&config.decoder)?;
-            config::catalogue(&config.models, &config.decoder.codecs(), file)?;
+            let catalogue = config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
             subscriber::check(&config.subscribers, &config.accounts)?;
             gaps::check(&config.gaps)?;
+            command_gateway::check(&config.command_gateway, catalogue)?;
             config::check_registry(&config.held, &config.state, &config.public)?;
         }
         Service::Frontend => {
@@ -67,6 +71,12 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             config::catalogue(&config.models, &CodecSettings::default(), file)?;
             account::check(&config.accounts)?;
             config::check_registry(&config.held, &config.state, &config.public)?;
+        }
+        Service::CommandGateway => {
+            let config: CommandGatewayConfig = config::load(file)?;
+            common(&config.process, &config.kafka)?;
+            let catalogue = config::catalogue(&config.models, &CodecSettings::default(), file)?;
+            command_gateway::check(&config.command_gateway, catalogue)?;
         }
         Service::Gaps => {
             let config: GapsConfig = config::load(file)?;

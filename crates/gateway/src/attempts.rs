@@ -158,7 +158,7 @@ impl Shared {
             device_id: device.as_str().to_owned(),
             session_epoch: attempt.session.epoch,
             topic: attempt.topic.clone(),
-            payload: attempt.payload.clone().into(),
+            payload: attempt.payload.clone(),
             expire_time: Some(from_unix_ms(attempt.expire_time_ms)),
             command_id: attempt.command_id.clone(),
             partition: u32::try_from(mandate.assigned.partition).unwrap_or(0),

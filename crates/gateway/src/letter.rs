@@ -61,7 +61,7 @@ impl Letters {
             reason,
             rejected_time: Some(from_unix_ms(clock::unix_ms())),
             decoder_version: self.version.to_owned(),
-            raw_value: kept.to_vec().into(),
+            raw_value: bytes::Bytes::copy_from_slice(kept),
             ..DeadLetter::default()
         };
         outputs.send(Record {
