@@ -99,13 +99,19 @@ pub struct ClientTls {
 }
 
 impl DownlinkServerSettings {
-    /// Whether the values are usable, and whether nobody but a gateway may call. Reads no file.
-    pub fn check(&self, tokens: &Tokens) -> Result<(), SettingsError> {
-        if !self.enabled {
-            return Ok(());
-        }
+    /// Whether the values are usable. Reads no file, and asks for no token.
+    pub fn check_values(&self) -> Result<(), SettingsError> {
         if self.max_in_flight == 0 || self.max_connections == 0 {
             return Err(SettingsError::Zero("[downlink] max_in_flight and max_connections"));
+        }
+        Ok(())
+    }
+
+    /// Whether the values are usable, and whether nobody but a gateway may call. Reads no file.
+    pub fn check(&self, tokens: &Tokens) -> Result<(), SettingsError> {
+        self.check_values()?;
+        if !self.enabled {
+            return Ok(());
         }
         let asks_for_certificate = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         if self.listen.ip().is_loopback() || asks_for_certificate || !tokens.is_empty() {

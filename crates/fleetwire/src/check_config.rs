@@ -45,6 +45,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let catalogue = config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
+            config.downlink.check_values()?;
             subscriber::check(&config.subscribers, &config.accounts)?;
             gaps::check(&config.gaps)?;
             command_gateway::check(&config.command_gateway, catalogue)?;
@@ -57,6 +58,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             account::check(&config.accounts)?;
             config.public.check()?;
             transports::check(&config.frontend)?;
+            config.downlink.check_values()?;
             subscriber::check(&config.subscribers, &config.accounts)?;
         }
         Service::Decoder => {
