@@ -6,6 +6,7 @@ use fleetwire_model::pb::Command;
 use prost::Message as _;
 
 use crate::letter::Fault;
+use crate::order::is_id;
 
 /// The largest command, bytes. A device's record holds up to 48 of them, and has to fit into one Kafka record.
 pub(crate) const MAX_COMMAND: usize = 16 * 1024;
@@ -53,7 +54,7 @@ pub(crate) fn check(command: &Command, device: &DeviceId) -> Result<(), Fault> {
         return Err(Fault::new("key_mismatch", reason));
     }
     let id = &command.command_id;
-    if !(1..=64).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if !is_id(id) {
         let reason = format!("a command_id has 1 to 64 printable ASCII characters, this is {:?}", short(id));
         return Err(Fault::new("bad_command_id", reason));
     }

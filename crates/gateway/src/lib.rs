@@ -14,6 +14,7 @@ mod letter;
 mod load;
 pub mod machine;
 mod metrics;
+pub mod order;
 mod service;
 mod shelf;
 mod worker;

@@ -33,7 +33,8 @@ impl Remembered {
     pub(crate) fn oldest_published_ms(&self) -> Option<i64> {
         let stored = self.devices.values().filter_map(|record| Stored::decode(&**record).ok());
         let pending = stored.flat_map(|stored| stored.pending);
-        pending.filter_map(|pending| pending.published_time.as_ref().map(to_unix_ms)).min()
+        let published = pending.filter_map(|pending| pending.published_time.or(pending.attempt_time));
+        published.map(|time| to_unix_ms(&time)).min()
     }
 }
 
