@@ -11,7 +11,8 @@ use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
 
 use crate::config::{
-    self, ApiConfig, CommandGatewayConfig, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process, RunConfig,
+    self, ApiConfig, CommandGatewayConfig, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process,
+    RunConfig,
 };
 use crate::{command_gateway, gaps};
 

@@ -179,7 +179,11 @@ impl Shared {
             Delivered::Acknowledged => self.metrics.acknowledged.record(begun.elapsed()),
             Delivered::StaleGateway => {
                 let partition = mandate.assigned.partition;
-                warn!(partition, term = mandate.term, "a frontend has heard of a newer gateway of the partition");
+                warn!(
+                    partition,
+                    term = mandate.term,
+                    "a frontend has heard of a newer gateway of the partition"
+                );
             }
             _ => {}
         }

@@ -188,7 +188,11 @@ impl CommandGatewaySettings {
 
     /// The consumer group.
     pub fn group(&self, topics: &Topics) -> String {
-        if self.group.is_empty() { format!("{}-command-gateway", topics.prefix()) } else { self.group.clone() }
+        if self.group.is_empty() {
+            format!("{}-command-gateway", topics.prefix())
+        } else {
+            self.group.clone()
+        }
     }
 }
 

@@ -141,8 +141,12 @@ impl Follower {
         let is_kept = |number: &i32, current: &Current| {
             lanes.get(number).is_some_and(|lane| Arc::ptr_eq(&lane.shelf, &current.shelf))
         };
-        let gone: Vec<i32> =
-            self.current.iter().filter(|(number, current)| !is_kept(number, current)).map(|(n, _)| *n).collect();
+        let gone: Vec<i32> = self
+            .current
+            .iter()
+            .filter(|(number, current)| !is_kept(number, current))
+            .map(|(n, _)| *n)
+            .collect();
         for number in gone {
             self.current.remove(&number);
             for topic in self.topics() {
@@ -208,7 +212,12 @@ impl Follower {
         };
         let Ok(has_room) = taken else {
             self.metrics.unusable.increment(1);
-            warn!(topic, partition = message.partition(), offset = message.offset(), "a record is not usable");
+            warn!(
+                topic,
+                partition = message.partition(),
+                offset = message.offset(),
+                "a record is not usable"
+            );
             return false;
         };
         !has_room

@@ -59,8 +59,10 @@ impl GuardSettings {
             (1..=1000).contains(&rate.count)
                 && (Duration::from_secs(1)..=Duration::from_hours(24)).contains(&rate.per)
         });
-        let guards_something =
-            self.max_speed_kmh.is_some() || self.fix_within.is_some() || self.rate.is_some() || self.four_eyes;
+        let guards_something = self.max_speed_kmh.is_some()
+            || self.fix_within.is_some()
+            || self.rate.is_some()
+            || self.four_eyes;
         let checks = [
             (speed, ".max_speed_kmh", "must be 0 to 1000"),
             (fix, ".fix_within", "must be at least 1s"),
@@ -201,7 +203,8 @@ mod tests {
             rate: Some(RateSettings { count, per: Duration::from_mins(1) }),
             ..GuardSettings::default()
         };
-        let four_eyes = GuardSettings { models: vec!["m".into()], four_eyes: true, ..GuardSettings::default() };
+        let four_eyes =
+            GuardSettings { models: vec!["m".into()], four_eyes: true, ..GuardSettings::default() };
         let book = GuardBook::new(&[guard(5.0, 10), guard(20.0, 2), four_eyes]);
         let found = book.of(&id("a"), "m");
         assert_eq!((found.max_speed_kmh, found.rate), (Some(5.0), Some((2, Duration::from_mins(1)))));

@@ -27,7 +27,8 @@ pub(crate) fn read(
     value: Option<&[u8]>,
     (partition, partitions): (i32, usize),
 ) -> Result<Reading, Fault> {
-    let key = key.ok_or_else(|| Fault::new("bad_key", "the record has no key; it has to be the device's id"))?;
+    let key =
+        key.ok_or_else(|| Fault::new("bad_key", "the record has no key; it has to be the device's id"))?;
     let device: DeviceId = std::str::from_utf8(key)
         .map_err(|_| Fault::new("bad_key", "the record's key is no text; it has to be the device's id"))?
         .parse()
@@ -50,7 +51,8 @@ pub(crate) fn read(
 /// Whether a command says whose it is and which.
 pub(crate) fn check(command: &Command, device: &DeviceId) -> Result<(), Fault> {
     if command.device_id != device.as_str() {
-        let reason = format!("the command is for {:?}, the record's key is {device}", short(&command.device_id));
+        let reason =
+            format!("the command is for {:?}, the record's key is {device}", short(&command.device_id));
         return Err(Fault::new("key_mismatch", reason));
     }
     let id = &command.command_id;

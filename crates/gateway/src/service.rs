@@ -179,8 +179,7 @@ fn join(
     let group = format!("{}{suffix}", settings.group(&needs.topics));
     let transactional_id = format!("{group}-{}", needs.replica);
     let transactions = TransformerOptions { transactional_id, timeout: settings.timeout };
-    let transformer =
-        Transformer::new(kafka, &group, &[&needs.topics.name(topic)], options, transactions)?;
+    let transformer = Transformer::new(kafka, &group, &[&needs.topics.name(topic)], options, transactions)?;
     Ok(match needs.isolation {
         Isolation::Required => transformer,
         Isolation::NotNeeded => transformer.without_isolation(),

@@ -181,7 +181,8 @@ impl Transform for Working {
             return None;
         }
         let (now_ms, last) = (clock::unix_ms(), self.last);
-        let with_work = self.pages.iter().filter(|(_, page)| page.has_work(now_ms)).map(|(number, _)| *number);
+        let with_work =
+            self.pages.iter().filter(|(_, page)| page.has_work(now_ms)).map(|(number, _)| *number);
         // Partitions have their turns one after the other.
         let number = with_work.min_by_key(|number| (*number <= last, *number))?;
         self.is_offered = true;

@@ -119,7 +119,8 @@ fn device(key: Option<&[u8]>, named: Option<&str>) -> Result<DeviceId, Fault> {
             Fault::new("no_device", "neither the record's key nor device_id names a device")
         })?,
     };
-    text.parse().map_err(|err| Fault::new("bad_device_id", format!("{:?} is no device id: {err}", short(text))))
+    text.parse()
+        .map_err(|err| Fault::new("bad_device_id", format!("{:?} is no device id: {err}", short(text))))
 }
 
 type Actions = (Option<OutputForm>, Option<RawForm>, Option<OtherForm>, Option<OtherForm>);
@@ -132,16 +133,18 @@ fn action(forms: Actions) -> Result<Action, Fault> {
                 ActionForm::Off => OutputAction::Off,
                 ActionForm::Pulse => OutputAction::Pulse,
             };
-            let duration = form.duration.as_deref().map(|text| length("output.duration", text)).transpose()?;
-            let duration = duration.map(prost_types::Duration::try_from).transpose().map_err(|err| {
-                Fault::new("bad_duration", format!("output.duration is too long: {err}"))
-            })?;
+            let duration =
+                form.duration.as_deref().map(|text| length("output.duration", text)).transpose()?;
+            let duration = duration
+                .map(prost_types::Duration::try_from)
+                .transpose()
+                .map_err(|err| Fault::new("bad_duration", format!("output.duration is too long: {err}")))?;
             Ok(Action::OutputControl(OutputControl { output: form.output, action: action.into(), duration }))
         }
         (None, Some(form), None, None) => {
-            let payload = STANDARD.decode(&form.payload).map_err(|err| {
-                Fault::new("bad_payload", format!("raw.payload has to be base64: {err}"))
-            })?;
+            let payload = STANDARD
+                .decode(&form.payload)
+                .map_err(|err| Fault::new("bad_payload", format!("raw.payload has to be base64: {err}")))?;
             Ok(Action::RawDownlink(RawDownlink { topic: form.topic, payload: payload.into() }))
         }
         (None, None, Some(form), None) => Ok(Action::Cancel(CancelCommand { command_id: form.command_id })),
@@ -155,16 +158,19 @@ fn action(forms: Actions) -> Result<Action, Fault> {
 
 /// An RFC 3339 time.
 fn time(key: &str, text: &str) -> Result<Timestamp, Fault> {
-    let time: jiff::Timestamp = text
-        .parse()
-        .map_err(|err| Fault::new("bad_time", format!("{key} is {:?}, no RFC 3339 time: {err}", short(text))))?;
+    let time: jiff::Timestamp = text.parse().map_err(|err| {
+        Fault::new("bad_time", format!("{key} is {:?}, no RFC 3339 time: {err}", short(text)))
+    })?;
     Ok(from_unix_ms(time.as_millisecond()))
 }
 
 /// A length of time with its unit.
 fn length(key: &str, text: &str) -> Result<Duration, Fault> {
     humantime::parse_duration(text).map_err(|err| {
-        Fault::new("bad_duration", format!("{key} is {:?}, no length of time such as \"2s\": {err}", short(text)))
+        Fault::new(
+            "bad_duration",
+            format!("{key} is {:?}, no length of time such as \"2s\": {err}", short(text)),
+        )
     })
 }
 
@@ -218,7 +224,10 @@ mod tests {
         assert_eq!(code(on), "no_expiry");
         assert_eq!(code(&format!(r#"{on},"expires_in":"soon""#)), "bad_duration");
         assert_eq!(code(&format!(r#"{on},"expire_time":"tomorrow""#)), "bad_time");
-        assert_eq!(code(&format!(r#"{on},"expires_in":"1s","expire_time":"2027-01-15T08:01:00Z""#)), "bad_form");
+        assert_eq!(
+            code(&format!(r#"{on},"expires_in":"1s","expire_time":"2027-01-15T08:01:00Z""#)),
+            "bad_form"
+        );
         assert_eq!(code(r#""expires_in":"1s""#), "no_action");
         assert_eq!(code(&format!(r#"{on},"expires_in":"1s","cancel":{{"command_id":"x"}}"#)), "bad_form");
         assert_eq!(code(r#""expires_in":"1s","output":{"output":1,"action":"blink"}"#), "bad_form");

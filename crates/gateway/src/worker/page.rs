@@ -169,7 +169,8 @@ impl Page {
             self.apply(&device, Event::Telemetry(&telemetry), None, desk)?;
         }
         for _ in 0..most {
-            let Some((_, device)) = self.wakes.first().filter(|(wake_ms, _)| *wake_ms <= desk.now_ms).cloned()
+            let Some((_, device)) =
+                self.wakes.first().filter(|(wake_ms, _)| *wake_ms <= desk.now_ms).cloned()
             else {
                 break;
             };

@@ -66,8 +66,7 @@ struct Shared {
 impl Frontend {
     /// Serves on a port of its own. `script` says what becomes of the n-th call of a command, from 1.
     pub(crate) fn start(script: impl Fn(&DeliverRequest, usize) -> Reply + Send + 'static) -> Self {
-        let shared =
-            Arc::new(Shared { known: Mutex::default(), script: Mutex::new(Box::new(script)) });
+        let shared = Arc::new(Shared { known: Mutex::default(), script: Mutex::new(Box::new(script)) });
         let (stop, (sender, receiver)) = (CancellationToken::new(), std::sync::mpsc::channel());
         let (service, stopping) = (Service(Arc::clone(&shared)), stop.clone());
         let thread = std::thread::spawn(move || {
@@ -75,7 +74,8 @@ impl Frontend {
             runtime.unwrap().block_on(async move {
                 let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
                 sender.send(listener.local_addr().unwrap()).unwrap();
-                let server = tonic::transport::Server::builder().add_service(DownlinkServiceServer::new(service));
+                let server =
+                    tonic::transport::Server::builder().add_service(DownlinkServiceServer::new(service));
                 tokio::select! {
                     served = server.serve_with_incoming(TcpIncoming::from(listener)) => served.unwrap(),
                     () = stopping.cancelled() => {}

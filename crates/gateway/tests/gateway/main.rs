@@ -158,9 +158,12 @@ fn gateways_that_come_and_go_deliver_each_command_once() {
 #[test]
 fn a_gateway_that_was_paused_delivers_nothing_after_another_has_its_partition() {
     let world = World::new(1);
-    let frontend = Frontend::start(|request, _| {
-        if request.device_id == OTHER { Reply::Silence } else { Reply::Acknowledge }
-    });
+    let frontend =
+        Frontend::start(
+            |request, _| {
+                if request.device_id == OTHER { Reply::Silence } else { Reply::Acknowledge }
+            },
+        );
     world.register(&[DEVICE, OTHER]);
     world.connect(DEVICE, &frontend.address, 1);
     world.connect(OTHER, &frontend.address, 1);
@@ -226,7 +229,12 @@ fn what_is_no_command_goes_to_the_dead_letters_and_the_others_go_on() {
     let key = Some(DEVICE.as_bytes());
     world.write(
         Topic::Commands,
-        &[(key, b"not protobuf".to_vec()), (None, vec![]), (Some(b"a b"), vec![]), (key, vec![0xff; 900_000])],
+        &[
+            (key, b"not protobuf".to_vec()),
+            (None, vec![]),
+            (Some(b"a b"), vec![]),
+            (key, vec![0xff; 900_000]),
+        ],
     );
     world.write(Topic::CommandsJson, &[(key, b"{".to_vec()), (key, vec![b'x'; 900_000])]);
     world.command(&[switch_on(DEVICE, "c1")]);

@@ -100,10 +100,8 @@ impl World {
             status: DeviceStatus::Active.into(),
             ..Device::default()
         };
-        let records: Vec<_> = devices
-            .iter()
-            .map(|device| (Some(device.as_bytes()), record(device).encode_to_vec()))
-            .collect();
+        let records: Vec<_> =
+            devices.iter().map(|device| (Some(device.as_bytes()), record(device).encode_to_vec())).collect();
         self.write(Topic::Devices, &records);
     }
 
@@ -211,7 +209,8 @@ impl Member {
         let (world, replica, settings) = (world.clone(), replica.to_owned(), settings.to_owned());
         let stopping = stop.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(gateway(&world, &replica, &settings, stopping))
         });
         Self { stop, thread }
