@@ -164,7 +164,7 @@ impl Parts {
             },
             grace: self.grace,
         };
-        fleetwire_gateway::start(settings, needs, &mut self.stages)
+        fleetwire_gateway::start(settings, &needs, &mut self.stages)
     }
 
     /// What changes the registry for the accounts of `settings` and the built-in ones, to be run once it is given to

@@ -160,9 +160,8 @@ impl Follower {
                     self.inner.add(&place(states, number), from)?;
                 }
             }
-            let shelf = lane.shelf;
-            let current =
-                self.current.entry(number).or_insert(Current { shelf, positions: None, is_paused: false });
+            let fresh = Current { shelf: lane.shelf, positions: None, is_paused: false };
+            let current = self.current.entry(number).or_insert(fresh);
             let wanted = current.shelf.positions();
             if let Some(found) = wanted.filter(|_| wanted != current.positions) {
                 current.positions = wanted;
@@ -201,14 +200,14 @@ impl Follower {
             return false;
         }
         let device = std::str::from_utf8(key).ok().and_then(|key| key.parse::<DeviceId>().ok());
-        let (shelf, topic) = (&current.shelf, message.topic());
+        let (beside, topic) = (&current.shelf, message.topic());
         let taken = match device {
             None => Err(()),
-            Some(device) if topic == &*self.beside.positions => position(shelf, device, message.payload()),
+            Some(device) if topic == &*self.beside.positions => position(beside, device, message.payload()),
             Some(device) if topic == &*self.beside.sessions => {
-                session(shelf, device, message.payload()).map(|()| true)
+                session(beside, device, message.payload()).map(|()| true)
             }
-            Some(device) => state(shelf, device, message.payload()).map(|()| true),
+            Some(device) => state(beside, device, message.payload()).map(|()| true),
         };
         let Ok(has_room) = taken else {
             self.metrics.unusable.increment(1);

@@ -167,19 +167,17 @@ impl GuardBook {
     fn take(&self, record: &Message<'_>) {
         let key = std::str::from_utf8(record.key().unwrap_or_default()).unwrap_or_default();
         let device = record.payload().map(Device::decode).transpose();
-        match (key.parse(), device) {
-            (Ok(id), Ok(device)) => self.apply(id, device.as_ref()),
-            _ => warn!(offset = record.offset(), "a record of the registry is not usable"),
+        if let (Ok(id), Ok(device)) = (key.parse(), device) {
+            self.apply(id, device.as_ref());
+        } else {
+            warn!(offset = record.offset(), "a record of the registry is not usable");
         }
     }
 }
 
 fn add(guards: &mut Guards, more: &GuardSettings) {
-    let least = |one: Option<f64>, other: Option<f64>| match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    };
-    guards.max_speed_kmh = least(guards.max_speed_kmh, more.max_speed_kmh);
+    let speeds = [guards.max_speed_kmh, more.max_speed_kmh];
+    guards.max_speed_kmh = speeds.into_iter().flatten().min_by(f64::total_cmp);
     guards.fix_within = [guards.fix_within, more.fix_within].into_iter().flatten().min();
     let per_second = |(count, per): &(u32, Duration)| f64::from(*count) / per.as_secs_f64();
     let rates = [guards.rate, more.rate.map(|rate| (rate.count, rate.per))];

@@ -19,6 +19,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) unusable_states: Counter,
     pub(crate) pending: Gauge,
     pub(crate) devices: Gauge,
+    pub(crate) sessions: Gauge,
     pub(crate) rebuild: Histogram,
 }
 
@@ -56,6 +57,7 @@ impl WorkerMetrics {
             unusable_states: counter!("fleetwire_gateway_unusable_states_total"),
             pending: gauge!("fleetwire_gateway_pending_commands"),
             devices: gauge!("fleetwire_gateway_devices"),
+            sessions: gauge!("fleetwire_gateway_sessions"),
             rebuild: histogram!("fleetwire_gateway_rebuild_seconds"),
         }
     }
@@ -173,6 +175,10 @@ fn describe() {
     );
     describe_gauge!("fleetwire_gateway_pending_commands", "Commands without a terminal state.");
     describe_gauge!("fleetwire_gateway_devices", "Devices that commands were ever sent to.");
+    describe_gauge!(
+        "fleetwire_gateway_sessions",
+        "Devices that are connected, of this gateway's partitions."
+    );
     describe_histogram!(
         "fleetwire_gateway_rebuild_seconds",
         Unit::Seconds,

@@ -71,14 +71,14 @@ pub struct Dependencies {
 }
 
 /// Adds a command gateway, as a stage of its own. Needs a tokio runtime.
-pub fn start(settings: &CommandGatewaySettings, needs: Dependencies, stages: &mut Stages) -> Result<()> {
+pub fn start(settings: &CommandGatewaySettings, needs: &Dependencies, stages: &mut Stages) -> Result<()> {
     settings.check(needs.devices.catalogue())?;
     let kafka = quick(&needs.kafka);
     let stop = stages.open("command gateway");
     let guards = Arc::new(GuardBook::new(&settings.guards));
-    let known = follow_guards(&guards, &needs, &stop, stages);
+    let known = follow_guards(&guards, needs, &stop, stages);
     let condition = needs.health.condition("command_gateway");
-    let transformer = join(settings, &kafka, Topic::Commands, "", &needs)?;
+    let transformer = join(settings, &kafka, Topic::Commands, "", needs)?;
     let monitor = transformer.monitor();
 
     let beside = Beside::new(&needs.topics, guards.asks_motion());
@@ -112,7 +112,7 @@ pub fn start(settings: &CommandGatewaySettings, needs: Dependencies, stages: &mu
         raw_topics: settings.raw_topics.clone(),
     };
     let worker =
-        Worker::new(transformer, WorkerNeeds { source, world, letters: letters(&needs), attempts, lanes });
+        Worker::new(transformer, WorkerNeeds { source, world, letters: letters(needs), attempts, lanes });
 
     stages.spawn("command gateway readiness", ready(monitor, condition, stop.clone()));
     let following = stop.clone();
@@ -129,7 +129,7 @@ pub fn start(settings: &CommandGatewaySettings, needs: Dependencies, stages: &mu
         tasks.wait().await;
         outcome
     });
-    add_converter(settings, &kafka, &needs, stop, stages)
+    add_converter(settings, &kafka, needs, stop, stages)
 }
 
 /// Adds the converter of commands as JSON.

@@ -289,13 +289,13 @@ impl Working {
             let oldest_ms = remembered.oldest_published_ms();
             let Some(from) = self.source.positions_from(number, oldest_ms)? else { return Ok(None) };
             let assigned = missing.iter().find(|found| found.partition == number).copied();
-            let (Some(assigned), Some((_, shelf))) = (assigned, self.shelves.get(&number)) else {
+            let (Some(assigned), Some((_, beside))) = (assigned, self.shelves.get(&number)) else {
                 bail!("partition {number} was read back and is nobody's");
             };
-            shelf.begin(from);
+            beside.begin(from);
             self.lanes.changed();
             self.next_page += 1;
-            let page = Page::new(assigned, self.next_page, Arc::clone(shelf), remembered);
+            let page = Page::new(assigned, self.next_page, Arc::clone(beside), remembered);
             self.pages.insert(number, page);
         }
         self.metrics.rebuild.record(started.elapsed());
@@ -319,5 +319,7 @@ impl Working {
         let sum = |count: fn(&Page) -> usize| self.pages.values().map(count).sum::<usize>() as f64;
         self.metrics.pending.set(sum(|page| page.pending));
         self.metrics.devices.set(sum(Page::len));
+        let sessions: usize = self.shelves.values().map(|(_, beside)| beside.sessions()).sum();
+        self.metrics.sessions.set(sessions as f64);
     }
 }

@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fleetwire_codec::iotm::output::{OutputControl, Polarity};
-use fleetwire_downlink::rpc::downlink_service_server::{DownlinkService, DownlinkServiceServer};
+use fleetwire_downlink::rpc::downlink_service_server::DownlinkService;
+use fleetwire_downlink::{DownlinkServerSettings, Server, Tokens};
 use fleetwire_model::pb::{DeliverOutcome, DeliverRequest, DeliverResponse};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 /// What becomes of a call that is let through.
@@ -67,22 +66,16 @@ impl Frontend {
     /// Serves on a port of its own. `script` says what becomes of the n-th call of a command, from 1.
     pub(crate) fn start(script: impl Fn(&DeliverRequest, usize) -> Reply + Send + 'static) -> Self {
         let shared = Arc::new(Shared { known: Mutex::default(), script: Mutex::new(Box::new(script)) });
-        let (stop, (sender, receiver)) = (CancellationToken::new(), std::sync::mpsc::channel());
+        let stop = CancellationToken::new();
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = DownlinkServerSettings { listen, ..DownlinkServerSettings::default() };
+        let server = Server::bind(&settings, Tokens::default()).unwrap();
+        let address = server.advertised().to_owned();
         let (service, stopping) = (Service(Arc::clone(&shared)), stop.clone());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-            runtime.unwrap().block_on(async move {
-                let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-                sender.send(listener.local_addr().unwrap()).unwrap();
-                let server =
-                    tonic::transport::Server::builder().add_service(DownlinkServiceServer::new(service));
-                tokio::select! {
-                    served = server.serve_with_incoming(TcpIncoming::from(listener)) => served.unwrap(),
-                    () = stopping.cancelled() => {}
-                }
-            });
+            runtime.unwrap().block_on(server.run(service, stopping, Duration::ZERO)).unwrap();
         });
-        let address = receiver.recv().unwrap().to_string();
         Self { address, shared, stop, thread: Some(thread) }
     }
 

@@ -258,7 +258,7 @@ async fn gateway(
         grace: Duration::from_secs(20),
     };
     let mut stages = Stages::default();
-    start(&settings, needs, &mut stages)?;
+    start(&settings, &needs, &mut stages)?;
     let following = stages.open("registry");
     stages.spawn_blocking("registry", move || Ok(registry.follow(&following)?));
     let mut came = false;
