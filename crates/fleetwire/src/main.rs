@@ -64,7 +64,8 @@ enum Command {
     /// Run a decoder worker: raw publishes into positions
     Decoder(service::DecoderArgs),
     /// Run a command gateway: commands to devices, and what became of them
-    CommandGateway(command_gateway::CommandGatewayArgs),
+    #[command(name = "command-gateway")]
+    Gateway(command_gateway::CommandGatewayArgs),
     /// Serve the HTTP API: devices, models, who knocks, where devices are
     Api(api::ApiArgs),
     /// Keep the gap ledger: which device lost what; and show it
@@ -101,7 +102,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
-        Command::CommandGateway(args) => command_gateway::command_gateway(&args),
+        Command::Gateway(args) => command_gateway::command_gateway(&args),
         Command::Api(args) => api::api(&args),
         Command::Gaps(args) => gaps::gaps(&args),
         Command::Simulate(args) => simulate::simulate(&args),
