@@ -4,6 +4,7 @@ mod api;
 mod banner;
 mod check_config;
 mod client;
+mod command;
 mod config;
 mod dead_letters;
 mod decode;
@@ -62,7 +63,7 @@ enum Command {
     Frontend(service::FrontendArgs),
     /// Run a decoder worker: raw publishes into positions
     Decoder(service::DecoderArgs),
-    /// Serve the HTTP API: devices, models, who knocks, where devices are
+    /// Serve the HTTP API: devices, models, who knocks, where devices are, commands to them
     Api(api::ApiArgs),
     /// Keep the gap ledger: which device lost what; and show it
     Gaps(gaps::GapsArgs),
@@ -78,6 +79,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Let devices in, look at them, lock them out
     Device(device::DeviceArgs),
+    /// Tell devices what to do, and see what becomes of it
+    Command(command::CommandArgs),
     /// List the device models
     Model(model::ModelArgs),
     /// Write a mapping for JSON payloads, and test it on samples
@@ -106,6 +109,7 @@ fn main() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::dead_letters(args),
         Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),
+        Command::Command(args) => command::command(&args),
         Command::Model(args) => model::model(&args),
         Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),

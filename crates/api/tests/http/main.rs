@@ -4,6 +4,7 @@
 
 mod access;
 mod client;
+mod commands;
 mod contract;
 mod devices;
 mod document;
