@@ -164,7 +164,7 @@ fn complete(operation: &mut Operation, path: &str, reads: bool) {
     }
     let scope = scope(path, reads);
     if (path.ends_with("/cancel") || path.ends_with("/approve"))
-        && let Some(body) = &mut operation.request_body
+        && let Some(RefOr::T(body)) = &mut operation.request_body
     {
         body.required = Some(Required::False);
     }

@@ -40,7 +40,7 @@ pub(crate) struct Snapshot {
 }
 
 /// The same, as it is kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Entry {
     pub(super) time_ms: i64,
     pub(super) order: Option<Arc<Order>>,
@@ -110,6 +110,10 @@ impl Entry {
     /// The state; `Unspecified` while it is only sent.
     pub(super) fn state(&self) -> CommandState {
         self.statuses.last().map_or(CommandState::Unspecified, pb::CommandStatus::state)
+    }
+
+    pub(super) const fn new(time_ms: i64, order: Option<Arc<Order>>) -> Self {
+        Self { time_ms, order, statuses: Vec::new(), changed: None }
     }
 
     pub(super) fn snapshot(&self, key: &Key) -> Snapshot {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
+use fleetwire_model::DeviceId;
 use serde::Serialize;
 use utoipa::openapi::schema::{Array, ArrayBuilder};
 use utoipa::openapi::{Ref, RefOr, Schema};
@@ -79,7 +80,7 @@ pub(crate) async fn list(State(app): State<Shared>, uri: Uri) -> Result<Json<Com
     let states: BTreeSet<CommandState> = states.collect::<Result<_, _>>()?;
     let after: Option<Place> = cursor::time_command_and_device(&query)?;
     let page =
-        app.commands.view.page(after.as_ref(), limit, device.as_ref().map(|id| id.as_str()), |state| {
+        app.commands.view.page(after.as_ref(), limit, device.as_ref().map(DeviceId::as_str), |state| {
             states.is_empty() || states.contains(&CommandState::of(state))
         });
     let next = page.next.map(|(time, key)| cursor::write(&format!("{time} {} {}", key.1, key.0)));

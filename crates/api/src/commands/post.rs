@@ -1,8 +1,9 @@
 //! Commands that are asked for.
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{self, command::Action};
@@ -43,16 +44,25 @@ pub(crate) struct WaitParam {
 
 /// How a command is asked for, besides what it is.
 #[derive(Debug)]
-struct Asking {
+pub(crate) struct Asking {
     who: Who,
     key: Option<String>,
     /// Until when to wait for the end of the command.
     until: Option<Instant>,
+    /// Device of the command that the path names.
+    device: Option<DeviceId>,
 }
 
-impl Asking {
-    fn new(app: &App, who: Who, IdempotencyKey(key): IdempotencyKey, query: &Query) -> Result<Self, Refusal> {
+impl FromRequestParts<Shared> for Asking {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Refusal> {
         let begin = Instant::now();
+        let Caller(who) = Caller::from_request_parts(parts, app).await?;
+        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, app).await?;
+        let all = [("wait", Times::Once), ("device", Times::Once)];
+        let is_about = parts.uri.path().starts_with("/v1/commands/");
+        let query = Query::read(&parts.uri, if is_about { &all } else { all.get(..1).unwrap_or_default() })?;
         let wait = query.one("wait").map(|text| {
             let wait = humantime::parse_duration(text).ok().filter(|wait| *wait <= Commands::MAX_WAIT);
             let limit = Commands::MAX_WAIT.as_secs();
@@ -63,7 +73,7 @@ impl Asking {
         // So that the answer is not cut off.
         let most = app.settings.request_timeout.mul_f64(WAITING);
         let until = wait.transpose()?.filter(|wait| !wait.is_zero()).map(|wait| begin + wait.min(most));
-        Ok(Self { who, key, until })
+        Ok(Self { who, key, until, device: path::device(&query)? })
     }
 }
 
@@ -84,13 +94,10 @@ impl Asking {
 )]
 pub(crate) async fn output(
     State(app): State<Shared>,
-    Caller(who): Caller,
     OutputPath(device, number): OutputPath,
-    key: IdempotencyKey,
-    uri: Uri,
+    asking: Asking,
     JsonBody(body): JsonBody<SwitchOutput>,
 ) -> Answer {
-    let asking = Asking::new(&app, who, key, &Query::read(&uri, &[("wait", Times::Once)])?)?;
     let draft = body.read(&app, device, number)?;
     order(&app, draft, asking).await
 }
@@ -113,12 +120,9 @@ pub(crate) async fn output(
 )]
 pub(crate) async fn command(
     State(app): State<Shared>,
-    Caller(who): Caller,
-    key: IdempotencyKey,
-    uri: Uri,
+    asking: Asking,
     JsonBody(body): JsonBody<NewCommand>,
 ) -> Answer {
-    let asking = Asking::new(&app, who, key, &Query::read(&uri, &[("wait", Times::Once)])?)?;
     let draft = body.read(&app)?;
     order(&app, draft, asking).await
 }
@@ -141,13 +145,11 @@ pub(crate) async fn command(
 )]
 pub(crate) async fn cancel(
     State(app): State<Shared>,
-    Caller(who): Caller,
     CommandPath(id): CommandPath,
-    key: IdempotencyKey,
-    uri: Uri,
+    asking: Asking,
     MaybeJson(body): MaybeJson<Say>,
 ) -> Answer {
-    about(&app, (id, body), (who, key), (&uri, form::cancel)).await
+    about(&app, id, form::cancel, (body, asking)).await
 }
 
 /// Approve a command.
@@ -168,25 +170,16 @@ pub(crate) async fn cancel(
 )]
 pub(crate) async fn approve(
     State(app): State<Shared>,
-    Caller(who): Caller,
     CommandPath(id): CommandPath,
-    key: IdempotencyKey,
-    uri: Uri,
+    asking: Asking,
     MaybeJson(body): MaybeJson<Say>,
 ) -> Answer {
-    about(&app, (id, body), (who, key), (&uri, form::approve)).await
+    about(&app, id, form::approve, (body, asking)).await
 }
 
 /// A command about another one.
-async fn about(
-    app: &App,
-    (id, body): (String, Say),
-    (who, key): (Who, IdempotencyKey),
-    (uri, action): (&Uri, fn(String) -> Action),
-) -> Answer {
-    let query = Query::read(uri, &[("device", Times::Once), ("wait", Times::Once)])?;
-    let asking = Asking::new(app, who, key, &query)?;
-    let other = path::find(&app.commands, &id, path::device(&query)?.as_ref())?;
+async fn about(app: &App, id: String, action: fn(String) -> Action, (body, asking): (Say, Asking)) -> Answer {
+    let other = path::find(&app.commands, &id, asking.device.as_ref())?;
     if other.is_terminal() {
         let state = super::shown::Status::new(other.last()).state;
         let detail = format!("nothing more comes of command {id}: its state is {}", word(state));

@@ -22,9 +22,9 @@ pub(crate) struct Command {
     #[serde(flatten)]
     status: Status,
     /// What was asked for; absent if that is longer ago than this API remembers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "command", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    command: Option<Asked>,
+    asked: Option<Asked>,
 }
 
 /// A command with all of its statuses.
@@ -247,7 +247,7 @@ impl Command {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
         let (id, device_id) = (*snapshot.key).clone();
         let status = Status::new(snapshot.last());
-        Self { id, device_id, status, command: snapshot.order.as_deref().map(Asked::new) }
+        Self { id, device_id, status, asked: snapshot.order.as_deref().map(Asked::new) }
     }
 }
 

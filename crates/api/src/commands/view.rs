@@ -89,7 +89,7 @@ impl View {
         if let Some(known) = all.entries.get_mut(&key) {
             known.order = known.order.take().or(order);
         } else if all.make_room(self.max, now_ms) {
-            all.insert(key, Entry { time_ms: now_ms, order, ..Entry::default() });
+            all.insert(key, Entry::new(now_ms, order));
         }
     }
 
@@ -102,7 +102,7 @@ impl View {
             if !all.make_room(self.max, time_ms) {
                 return Taken::TooOld;
             }
-            let mut new = Entry { time_ms, ..Entry::default() };
+            let mut new = Entry::new(time_ms, None);
             new.take(status);
             all.insert(key, new);
             return Taken::New;
