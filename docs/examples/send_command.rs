@@ -6,7 +6,7 @@
 
 use std::io::Write;
 use std::sync::mpsc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail};
 use prost::Message as _;
@@ -56,12 +56,14 @@ pub(crate) fn switch_on(brokers: &str, device: &str, prefix: &str, out: &mut imp
         ends.push((partition.id(), end));
     }
 
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    // Now.
+    let issued = UNIX_EPOCH + UNIX_EPOCH.elapsed()?;
     let command = fleetwire::Command {
-        command_id: format!("send-command-{}", now.as_nanos()),
+        // Any text that no other command of the device has; a ULID or a UUID where a crate for them is at hand.
+        command_id: format!("send-command-{}", UNIX_EPOCH.elapsed()?.as_nanos()),
         device_id: device.to_owned(),
-        issued_time: Some(SystemTime::now().into()),
-        expire_time: Some((SystemTime::now() + Duration::from_mins(1)).into()),
+        issued_time: Some(issued.into()),
+        expire_time: Some((issued + Duration::from_mins(1)).into()),
         requested_by: "send_command.rs".to_owned(),
         action: Some(fleetwire::command::Action::OutputControl(fleetwire::OutputControl {
             output: 1,
@@ -88,7 +90,7 @@ pub(crate) fn switch_on(brokers: &str, device: &str, prefix: &str, out: &mut imp
     assignment.add_partition_offset(&statuses, number, Offset::Offset(end))?;
     consumer.assign(&assignment)?;
     // Until it expires, and as long as telemetry may take to confirm it.
-    let deadline = Instant::now() + Duration::from_secs(60 + 360);
+    let deadline = Instant::now() + Duration::from_mins(1 + 6);
     while Instant::now() < deadline {
         let Some(Ok(message)) = consumer.poll(Duration::from_secs(1)) else { continue };
         let status = fleetwire::CommandStatus::decode(message.payload().unwrap_or_default())?;

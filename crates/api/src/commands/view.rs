@@ -189,3 +189,91 @@ impl All {
         self.entries.insert(key, entry);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fleetwire_model::time::from_unix_ms;
+
+    use super::*;
+
+    fn status(id: &str, sequence: u32, time_ms: i64) -> pb::CommandStatus {
+        pb::CommandStatus {
+            command_id: id.to_owned(),
+            device_id: "d".to_owned(),
+            state: CommandState::Queued.into(),
+            time: Some(from_unix_ms(time_ms)),
+            sequence,
+            ..pb::CommandStatus::default()
+        }
+    }
+
+    fn command(id: &str) -> pb::Command {
+        let requested_by = "x".repeat(10_000);
+        pb::Command {
+            command_id: id.to_owned(),
+            device_id: "d".to_owned(),
+            requested_by,
+            ..pb::Command::default()
+        }
+    }
+
+    fn one(view: &View, id: &str) -> Snapshot {
+        match view.find(id, None) {
+            Found::One(snapshot) => snapshot,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_status_that_came_before_the_word_that_it_was_sent_stays() {
+        let view = View::new(10);
+        assert_eq!(view.take(status("a", 1, 5)), Taken::New);
+        view.sent(&command("a"), 9);
+        let snapshot = one(&view, "a");
+        assert_eq!((snapshot.time_ms, snapshot.statuses.len()), (5, 1));
+        // What was not known of it is known now, and cut.
+        assert_eq!(snapshot.order.unwrap().command.requested_by.len(), 512);
+        view.sent(&command("b"), 9);
+        assert_eq!(view.take(status("b", 1, 4)), Taken::New);
+        let page = view.page(None, 10, None, |_| true);
+        let ids: Vec<&str> = page.commands.iter().map(|one| one.key.0.as_str()).collect();
+        assert_eq!(ids, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_status_that_comes_again_is_not_kept_twice() {
+        let view = View::new(10);
+        assert_eq!(view.take(status("a", 1, 1)), Taken::New);
+        assert_eq!(view.take(status("a", 2, 2)), Taken::New);
+        assert_eq!(view.take(status("a", 1, 1)), Taken::Repeated);
+        assert_eq!(view.take(status("a", 2, 2)), Taken::Repeated);
+        assert_eq!(one(&view, "a").statuses.len(), 2);
+        for unusable in [status("", 1, 1), status(&"x".repeat(65), 1, 1), status("a\n", 1, 1)] {
+            assert_eq!(view.take(unusable), Taken::Unusable);
+        }
+    }
+
+    #[test]
+    fn of_very_many_statuses_the_first_and_the_newest_are_kept() {
+        let view = View::new(10);
+        for sequence in 1..=100 {
+            let reason = "é".repeat(1000);
+            view.take(pb::CommandStatus { reason, ..status("a", sequence, 1) });
+        }
+        let sequences: Vec<u32> = one(&view, "a").statuses.iter().map(|status| status.sequence).collect();
+        assert_eq!((sequences.len(), sequences[0], sequences[1], sequences[31]), (32, 1, 70, 100));
+        assert_eq!(one(&view, "a").last().reason.len(), 512);
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_one_that_is_older_still_does_not_come_in() {
+        let view = View::new(2);
+        view.take(status("a", 1, 10));
+        view.take(status("b", 1, 20));
+        let (_, mut watched) = view.watch(&one(&view, "a").key).unwrap();
+        assert_eq!(view.take(status("old", 1, 9)), Taken::TooOld);
+        assert_eq!(view.take(status("c", 1, 30)), Taken::New);
+        assert!(matches!(view.find("a", None), Found::None) && view.len() == 2);
+        assert!(watched.borrow_and_update().eq(&()) && watched.has_changed().is_err());
+    }
+}

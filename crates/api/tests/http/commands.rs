@@ -20,7 +20,7 @@ use crate::server::{self, LIMIT, Server};
 use crate::views::{until, write};
 
 /// A device that is activated.
-fn device(server: &Server, model: &str) -> String {
+pub(crate) fn device(server: &Server, model: &str) -> String {
     let id = imei();
     let put = server.operator().json("PUT", &format!("/v1/devices/{id}"), &json!({ "model": model }));
     assert_eq!(put.status, 201, "{}", put.text);
@@ -28,7 +28,7 @@ fn device(server: &Server, model: &str) -> String {
 }
 
 /// Every command that is in the topic by now.
-fn written(server: &Server) -> Vec<(String, Command)> {
+pub(crate) fn written(server: &Server) -> Vec<(String, Command)> {
     let topic = server.topics.name(Topic::Commands);
     let stop = CancellationToken::new();
     let reader = Reader::new(&server.kafka, &topic, ReaderOptions::default(), &stop).unwrap();
@@ -55,7 +55,7 @@ fn command(server: &Server, id: &str) -> Command {
 }
 
 /// Writes a status as a gateway does.
-fn tell(server: &Server, command: &Command, sequence: u32, state: CommandState, terminal: bool) {
+pub(crate) fn tell(server: &Server, command: &Command, sequence: u32, state: CommandState, terminal: bool) {
     let status = CommandStatus {
         command_id: command.command_id.clone(),
         device_id: command.device_id.clone(),
@@ -297,7 +297,7 @@ fn commands_are_listed_the_newest_first_and_the_oldest_are_let_go() {
 }
 
 /// The lines of a stream of events.
-fn stream(server: &Server, path: &str, more: &str) -> impl Iterator<Item = String> {
+fn stream(server: &Server, path: &str, more: &str) -> impl Iterator<Item = String> + use<> {
     let mut stream = TcpStream::connect(server.base.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     let token = server.operator().token;
@@ -336,8 +336,7 @@ fn events_come_as_they_happen_and_end_with_the_last_state() {
     let mut again = stream(server, &path, "Last-Event-ID: 1\r\n");
     assert_eq!(next_data(&mut again)["state"], "published");
     tell(server, &command, 3, CommandState::Acknowledged, true);
-    for lines in [&mut lines as &mut dyn Iterator<Item = String>, &mut again] {
-        let mut lines = lines;
+    for mut lines in [lines, again] {
         assert_eq!(next_data(&mut lines)["state"], "acknowledged");
         assert_eq!(next_data(&mut lines), json!({ "reason": "terminal" }));
         assert!(lines.all(|line| !line.contains("data")));

@@ -8,6 +8,7 @@ mod commands;
 mod contract;
 mod devices;
 mod document;
+mod examples;
 mod server;
 mod transfer;
 mod views;

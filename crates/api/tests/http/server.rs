@@ -118,6 +118,15 @@ impl Server {
     }
 }
 
+fn tokens() -> Tokens {
+    let mut tokens = Tokens::default();
+    tokens.add("reader", [Scope::Read], &READER.into()).unwrap();
+    tokens.add("writer", [Scope::Devices], &WRITER.into()).unwrap();
+    tokens.add("sender", [Scope::Commands], &SENDER.into()).unwrap();
+    tokens.add("operator", Scope::ALL, &OPERATOR.into()).unwrap();
+    tokens
+}
+
 type Told = mpsc::Sender<std::net::SocketAddr>;
 
 async fn run(
@@ -142,11 +151,7 @@ async fn run(
         accounts: Some(accounts.keys().cloned().collect()),
         condition: health.condition("records"),
     });
-    let mut tokens = Tokens::default();
-    tokens.add("reader", [Scope::Read], &READER.into()).unwrap();
-    tokens.add("writer", [Scope::Devices], &WRITER.into()).unwrap();
-    tokens.add("sender", [Scope::Commands], &SENDER.into()).unwrap();
-    tokens.add("operator", Scope::ALL, &OPERATOR.into()).unwrap();
+    let tokens = tokens();
     let host = "mqtt.example.org".to_owned();
     let public = Public { region: "eu".to_owned(), host, tls_port: Some(8883), ..Public::default() };
     let catalogue = Catalogue::built_in();
