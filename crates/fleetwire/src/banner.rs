@@ -29,7 +29,8 @@ In production, on Apache Kafka:
   fleetwire gaps --config gaps.toml      if you want to know which device lost what
 
 Exit codes: 0 done, 1 failed, 2 wrong command line or configuration,
-3 stopped with work left when the grace period ended, 130 aborted by a second signal.";
+3 stopped with work left when the grace period ended, 4 a command to a device ended otherwise than it should,
+130 aborted by a second signal.";
 
 /// Facts for the banner of `fleetwire run`.
 #[derive(Debug)]
