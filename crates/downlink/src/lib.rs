@@ -1,4 +1,24 @@
 //! The call from gateway to frontend: gRPC service, its settings, who may call.
+//!
+//! The gateway has a [`Client`], a frontend a [`Server`]. What a frontend does with a call is not here.
+
+mod client;
+mod deadline;
+mod error;
+mod incoming;
+mod server;
+mod settings;
+mod token;
+
+pub use client::Client;
+pub use deadline::wait_of;
+pub use error::{CallError, ServeError, SettingsError};
+pub use server::Server;
+pub use settings::{ClientTls, DownlinkClientSettings, DownlinkServerSettings, ServerTls};
+pub use token::{TOKEN_VARIABLE, Tokens, token};
+
+/// Bytes that a request or an answer may have.
+pub const MAX_MESSAGE: usize = 256 * 1024;
 
 /// The service of `downlink.proto`.
 pub mod rpc {

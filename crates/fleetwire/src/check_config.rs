@@ -42,6 +42,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
+            config.downlink.check_values()?;
             subscriber::check(&config.subscribers, &config.accounts)?;
             gaps::check(&config.gaps)?;
             config::check_registry(&config.held, &config.state, &config.public)?;
@@ -53,6 +54,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             account::check(&config.accounts)?;
             config.public.check()?;
             transports::check(&config.frontend)?;
+            config.downlink.check_values()?;
             subscriber::check(&config.subscribers, &config.accounts)?;
         }
         Service::Decoder => {

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_api::ApiSettings;
 use fleetwire_decoder::DecoderSettings;
+use fleetwire_downlink::DownlinkServerSettings;
 use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::auth::subscriber::SubscriberSettings;
 use fleetwire_gaps::GapsSettings;
@@ -155,6 +156,8 @@ pub(crate) struct FrontendConfig {
     pub(crate) process: Process,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
+    /// Where gateways are served.
+    pub(crate) downlink: DownlinkServerSettings,
     pub(crate) public: PublicSettings,
     /// Accounts beside, or instead of, the built-in ones.
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
@@ -207,6 +210,8 @@ pub(crate) struct RunConfig {
     pub(crate) process: Process,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
+    /// Where gateways are served.
+    pub(crate) downlink: DownlinkServerSettings,
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
     pub(crate) decoder: DecoderSettings,

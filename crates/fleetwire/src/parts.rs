@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use fleetwire_api::{ApiSettings, Public, Tokens};
 use fleetwire_decoder::DecoderSettings;
+use fleetwire_downlink::DownlinkServerSettings;
 use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::ingest::Origin;
 use fleetwire_gaps::GapsSettings;
@@ -89,6 +90,7 @@ impl Parts {
     pub(crate) fn add_frontend(
         &mut self,
         settings: &FrontendSettings,
+        downlink: &DownlinkServerSettings,
         logins: Logins,
         registry: &Registry,
     ) -> Result<fleetwire_frontend::Frontend> {
@@ -101,6 +103,8 @@ impl Parts {
             ),
             accounts: logins.accounts,
             subscribers: logins.subscribers,
+            downlink: downlink.clone(),
+            downlink_tokens: logins.gateways,
             origin: self.origin.clone(),
             health: self.health.clone(),
             grace: self.grace,

@@ -64,6 +64,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
     check(&config)?;
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
+    config.downlink.check(&logins.gateways).map_err(|err| Usage(err.to_string()))?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
     let (tokens, token) = tokens(&config)?;
@@ -143,7 +144,7 @@ struct Listening {
 fn add_pipeline(parts: &mut Parts, config: &RunConfig, needs: Needs) -> Result<Listening> {
     let Needs { catalogue, logins, tokens, isolation, admin } = needs;
     let registry = parts.registry(catalogue);
-    let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
+    let frontend = parts.add_frontend(&config.frontend, &config.downlink, logins, &registry)?;
     parts.add_decoder(&config.decoder, &registry)?;
     let registering = parts.registering(&config.accounts);
     let knocks = parts.add_held(&config.held, isolation, &registry, registering.registrar.clone())?;
@@ -171,6 +172,10 @@ fn config(args: &RunArgs) -> Result<RunConfig> {
     }
     if !is_given("frontend", "listen") {
         config.frontend.listen.set_ip([127, 0, 0, 1].into());
+    }
+    // Only the gateway in this process calls, and finds the port in the sessions topic.
+    if !is_given("downlink", "listen") {
+        config.downlink.listen = ([127, 0, 0, 1], 0).into();
     }
     if !is_given("api", "listen") {
         config.api.listen.set_ip([127, 0, 0, 1].into());

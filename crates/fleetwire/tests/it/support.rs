@@ -163,7 +163,7 @@ pub(crate) fn service(name: &str, kafka: &str, prefix: &str) -> Command {
 impl Frontend {
     pub(crate) fn start(kafka: &str, prefix: &str, config: Option<&Path>) -> Self {
         let mut command = service("frontend", kafka, prefix);
-        command.args(["--mqtt", "127.0.0.1:0"]);
+        command.args(["--mqtt", "127.0.0.1:0", "--downlink", "127.0.0.1:0"]);
         command.env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
         if let Some(config) = config {
             command.arg("--config").arg(config);
