@@ -56,10 +56,11 @@ impl Check<'_> {
             self.report.breach(Violation::WrongDevice, || received.line());
             return;
         }
+        let (all, lives) = (self.sent, self.lives);
         let found = received.command.and_then(|command| {
             let place = *self.by_expiry.get(&(received.imei, command.expires))?;
-            let sent = self.sent.get(place)?;
-            is_what_was_sent(sent, &command, self.lives.get(&sent.id)).then_some((place, sent))
+            let sent = all.get(place)?;
+            is_what_was_sent(sent, &command, lives.get(&sent.id)).then_some((place, sent))
         });
         let Some((place, sent)) = found else {
             self.report.breach(Violation::Unsent, || received.line());

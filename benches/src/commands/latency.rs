@@ -22,6 +22,8 @@ use super::{Kind, Sent};
 use crate::service::Service;
 
 const PATIENCE: Duration = Duration::from_mins(1);
+/// A topic that nobody else uses here.
+const PROBE: Topic = Topic::Gaps;
 /// How long a command is good for, seconds.
 const GOOD_FOR_S: u32 = 60;
 
@@ -109,33 +111,17 @@ type Calls = Vec<(Imei, Instant)>;
 /// Sends commands one by one, and after each a record that only Kafka sees.
 fn drive(scene: &Scene, settings: &Settings, devices: &[Imei]) -> Result<(Calls, Histogram<u64>)> {
     let client = scene.site.client();
-    // Nobody else uses this topic here.
-    let probe = scene.site.topics().name(Topic::Gaps);
+    let probe = scene.site.topics().name(PROBE);
     let options = ReaderOptions { start: Start::End, ..ReaderOptions::default() };
     let reader = Reader::new(&client, &probe, options, &tokio_util::sync::CancellationToken::new())?;
-    let sender = Sender::new(&scene.site)?;
-    let (mut calls, mut probes) = (Vec::new(), Vec::new());
-    let done = AtomicBool::new(false);
-    let arrivals = std::thread::scope(|scope| {
-        let reading = scope.spawn(|| arrivals(&reader, settings.commands + warm_up(settings), &done));
-        let sending = (|| {
-            let start = Instant::now();
-            for (number, imei) in (0..settings.commands + warm_up(settings)).zip(devices.iter().cycle()) {
-                let step =
-                    |halves: u32| start + Duration::from_secs_f64(f64::from(halves) / 2.0 / settings.rate);
-                let (key, value) = (imei.to_string(), one(*imei, number, devices.len())?);
-                rest_until(step(2 * number));
-                calls.push((*imei, Instant::now()));
-                sender.send(&key, &value)?;
-                rest_until(step(2 * number + 1));
-                probes.push(Instant::now());
-                sender.send_to(&probe, &key, &number.to_be_bytes())?;
-            }
-            sender.flush()
-        })();
-        done.store(sending.is_err(), Relaxed);
+    let gave_up = AtomicBool::new(false);
+    let (gave_up, count) = (&gave_up, settings.commands + warm_up(settings));
+    let ((calls, probes), arrivals) = std::thread::scope(|scope| {
+        let reading = scope.spawn(move || arrivals(&reader, count, gave_up));
+        let sending = send_all(scene, settings, devices);
+        gave_up.store(sending.is_err(), Relaxed);
         let arrivals = reading.join().map_err(|_| anyhow!("the reader panicked"))?;
-        sending.and(arrivals)
+        anyhow::Ok((sending?, arrivals?))
     })?;
     let mut floor = Histogram::new(3)?;
     for (number, at) in arrivals {
@@ -147,11 +133,32 @@ fn drive(scene: &Scene, settings: &Settings, devices: &[Imei]) -> Result<(Calls,
     Ok((calls, floor))
 }
 
+/// Sends everything; when each command and each probe was sent.
+fn send_all(scene: &Scene, settings: &Settings, devices: &[Imei]) -> Result<(Calls, Vec<Instant>)> {
+    let sender = Sender::new(&scene.site)?;
+    let probe = scene.site.topics().name(PROBE);
+    let (mut calls, mut probes) = (Vec::new(), Vec::new());
+    let start = Instant::now();
+    let step = |halves: u32| start + Duration::from_secs_f64(f64::from(halves) / 2.0 / settings.rate);
+    for (number, imei) in (0..settings.commands + warm_up(settings)).zip(devices.iter().cycle()) {
+        let key = imei.to_string();
+        rest_until(step(2 * number));
+        let value = one(*imei, number)?;
+        calls.push((*imei, Instant::now()));
+        sender.send(&key, &value)?;
+        rest_until(step(2 * number + 1));
+        probes.push(Instant::now());
+        sender.send_to(&probe, &key, &number.to_be_bytes())?;
+    }
+    sender.flush()?;
+    Ok((calls, probes))
+}
+
 /// Output 1 on for a tenth of a second.
-fn one(imei: Imei, number: u32, devices: usize) -> Result<Vec<u8>> {
+fn one(imei: Imei, number: u32) -> Result<Vec<u8>> {
     let now_ms = clock::unix_ms();
     let expires_s = u32::try_from(now_ms / 1000)? + GOOD_FOR_S;
-    let id = format!("latency-{number}-{devices}");
+    let id = format!("latency-{number}");
     let sent = Sent { id, imei, kind: Kind::Switch { output: 1 }, expires_s };
     let duration = Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 });
     let action = pb::OutputAction::On.into();

@@ -47,13 +47,21 @@ pub(super) struct Order {
     pub(super) twice: bool,
 }
 
+/// What was sent to one device.
+#[derive(Default)]
+struct Device {
+    /// Expiries that are taken.
+    expiries: Vec<u32>,
+    /// The newest command that switches an output.
+    newest: Option<usize>,
+}
+
 /// Makes commands.
 pub(super) struct Plan {
     rng: StdRng,
     imeis: Vec<Imei>,
     time_to_live: Duration,
-    /// By device: its commands so far, and the expiries that are taken.
-    devices: HashMap<Imei, Vec<(usize, u32)>>,
+    devices: HashMap<Imei, Device>,
     made: usize,
     prefix: String,
 }
@@ -70,7 +78,11 @@ impl Plan {
         let imei = *self.imeis.get(self.rng.random_range(0..self.imeis.len()))?;
         let kind = self.kind(imei);
         let expires_s = self.expiry(imei, now_ms);
-        self.devices.entry(imei).or_default().push((self.made, expires_s));
+        let device = self.devices.entry(imei).or_default();
+        device.expiries.push(expires_s);
+        if let Kind::Switch { .. } = kind {
+            device.newest = Some(self.made);
+        }
         let id = self.id(self.made);
         self.made += 1;
         let action = self.action(kind);
@@ -84,9 +96,9 @@ impl Plan {
     }
 
     fn kind(&mut self, imei: Imei) -> Kind {
-        let earlier = self.devices.get(&imei).and_then(|commands| commands.last());
+        let earlier = self.devices.get(&imei).and_then(|device| device.newest);
         match (self.rng.random_range(0..100), earlier) {
-            (0..2, Some(&(earlier, _))) => Kind::Cancel { earlier },
+            (0..2, Some(earlier)) => Kind::Cancel { earlier },
             (2, _) => Kind::Impossible,
             _ => Kind::Switch { output: self.rng.random_range(1..=5) },
         }
@@ -100,8 +112,7 @@ impl Plan {
         let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
         let mut expires_s = now_s.saturating_add(u32::try_from(wait_s).unwrap_or(u32::MAX));
         let taken = self.devices.get(&imei);
-        let is_taken =
-            |at: u32| taken.is_some_and(|commands| commands.iter().any(|(_, expires_s)| *expires_s == at));
+        let is_taken = |at: u32| taken.is_some_and(|device| device.expiries.contains(&at));
         while is_taken(expires_s) {
             expires_s += 1;
         }

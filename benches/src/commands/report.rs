@@ -6,7 +6,7 @@ use std::fmt;
 use fleetwire_model::pb::CommandState;
 
 /// Examples that are kept of each violation.
-const EXAMPLES: usize = 5;
+const EXAMPLES: u64 = 5;
 
 /// A promise that was broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,7 +129,7 @@ impl Report {
     pub(super) fn breach(&mut self, violation: Violation, example: impl FnOnce() -> String) {
         let count = self.violations.entry(violation).or_default();
         *count += 1;
-        if *count <= EXAMPLES as u64 {
+        if *count <= EXAMPLES {
             self.examples.push((violation, example()));
         }
     }

@@ -142,23 +142,23 @@ impl Device {
     }
 
     /// Stores a record of this instant, milliseconds since 1970: an output was switched.
-    pub(crate) fn store(&mut self, now_ms: i64) {
-        let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
-        let time_s = if self.settings.interval_s > 0.0 {
+    pub(crate) fn store(&mut self, at_ms: i64) {
+        let now = u32::try_from(at_ms / 1000).unwrap_or(u32::MAX);
+        let time = if self.settings.interval_s > 0.0 {
             // What is sent later is not older.
-            let passed = now_s.saturating_sub(self.clock_s);
+            let passed = now.saturating_sub(self.clock_s);
             self.clock_s += passed;
             self.journey.advance(passed, &mut self.rng);
             self.clock_s
         } else {
             // Beside the backlog.
-            now_s
+            now
         };
-        let items = self.items(time_s);
+        let items = self.items(time);
         if self.stored.len() >= MOST_STORED {
             self.stored.pop_front();
         }
-        self.stored.push_back((time_s, items));
+        self.stored.push_back((time, items));
     }
 
     /// Whether a record of a switched output waits.

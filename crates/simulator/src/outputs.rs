@@ -1,7 +1,8 @@
 //! The outputs of a device, and how it obeys output control (docs/protocols/iotm.md): pure; times come in, as
 //! milliseconds since 1970 by the device's clock.
 //!
-//! An output that works for a time is as before afterwards: off, or as the static signal that drives it.
+//! An output that works for a time is as before afterwards: off, or as the static signal that drives it. Records have
+//! whole seconds, so a device looks at its outputs at the first whole second after it switched one.
 
 use std::fmt;
 
@@ -85,12 +86,15 @@ pub(crate) struct Outputs {
     timed: [Option<Timed>; OUTPUTS],
     /// Until when everything that happens by itself has happened.
     now_ms: i64,
+    /// When a record is due because something was switched.
+    record_ms: Option<i64>,
 }
 
 impl Outputs {
     /// Everything is off, and no command came yet.
     pub(crate) const fn new(imei: Imei, wiring: Wiring) -> Self {
-        Self { imei, wiring, last: None, signals: [false; 2], timed: [None; OUTPUTS], now_ms: 0 }
+        let (signals, timed) = ([false; 2], [None; OUTPUTS]);
+        Self { imei, wiring, last: None, signals, timed, now_ms: 0, record_ms: None }
     }
 
     /// The device's answer to a payload on its command topic. [`Self::pass`] must have come up to this instant.
@@ -108,6 +112,7 @@ impl Outputs {
                 self.last = Some(command.unique_id);
                 self.now_ms = self.now_ms.max(now_ms);
                 self.execute(command.action, now_ms);
+                self.switched();
                 Verdict::Executed
             }
         };
@@ -151,10 +156,10 @@ impl Outputs {
     /// The states of this instant.
     pub(crate) fn states(&self) -> States {
         let mut states = [false; OUTPUTS];
-        let wires = self.signals.into_iter().zip([self.wiring.s1, self.wiring.s2]);
-        for (on, output) in wires {
-            let wired = output.and_then(|number| states.get_mut(usize::from(number).checked_sub(1)?));
-            if let Some(state) = wired {
+        let drives = self.signals.into_iter().zip([self.wiring.s1, self.wiring.s2]);
+        for (on, output) in drives {
+            let state = output.and_then(|number| states.get_mut(usize::from(number).checked_sub(1)?));
+            if let Some(state) = state {
                 *state |= on;
             }
         }
@@ -167,19 +172,28 @@ impl Outputs {
         states
     }
 
+    /// Something was switched at this instant.
+    fn switched(&mut self) {
+        self.record_ms.get_or_insert((self.now_ms.div_euclid(1000) + 1) * 1000);
+    }
+
     /// When something happens by itself next.
     pub(crate) fn next_change_ms(&self) -> Option<i64> {
         let edges = self.timed.iter().flatten().flat_map(|timed| [timed.from_ms, timed.until_ms]);
-        edges.filter(|edge| *edge > self.now_ms).min()
+        edges.filter(|edge| *edge > self.now_ms).chain(self.record_ms).min()
     }
 
-    /// Lets time pass until the next switch that happens by itself, which is told, or until now, whatever is first.
+    /// Lets time pass until a record is due, whose time is told, or until now, whatever is first. The states are those
+    /// of that instant.
     pub(crate) fn pass(&mut self, now_ms: i64) -> Option<i64> {
-        while let Some(edge_ms) = self.next_change_ms().filter(|edge| *edge <= now_ms) {
+        while let Some(next_ms) = self.next_change_ms().filter(|next| *next <= now_ms) {
             let before = self.states();
-            self.now_ms = edge_ms;
+            self.now_ms = self.now_ms.max(next_ms);
+            if self.record_ms.take_if(|due| *due <= next_ms).is_some() {
+                return Some(next_ms);
+            }
             if self.states() != before {
-                return Some(edge_ms);
+                self.switched();
             }
         }
         self.now_ms = self.now_ms.max(now_ms);

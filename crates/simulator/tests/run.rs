@@ -190,12 +190,12 @@ async fn a_server_that_acknowledges_nothing_gets_no_more_than_the_window() {
     assert_eq!((report.totals.published, report.totals.acknowledged), (20, 0));
 }
 
-/// OUT2 on for a fifth of a second.
+/// OUT2 on for a second and a half.
 fn command(imei: Imei, unique_id: u8, expires: u32) -> Vec<u8> {
     let action = Action::Timed {
         output: TimedOutput::Out2,
         function: Function::new(Act::On),
-        duration: Duration::from_millis(200).try_into().unwrap(),
+        duration: Duration::from_millis(1500).try_into().unwrap(),
     };
     let unique_id = UniqueId::new(unique_id).unwrap();
     OutputControl { imei: Some(imei), expires, unique_id, action }.write(Polarity::OneIsOn)
@@ -251,15 +251,15 @@ async fn devices_obey_over_several_connections_and_report_their_outputs() {
     }
     let switched = async {
         loop {
-            let states = second_output(&clients.lock().unwrap()[&device.to_string()].publishes);
-            if states.iter().filter(|(_, on)| *on).count() >= 2 && !states.last().unwrap().1 {
-                return states;
+            let seen = second_output(&clients.lock().unwrap()[&device.to_string()].publishes);
+            if seen.iter().filter(|(_, on)| *on).count() >= 2 && !seen.last().unwrap().1 {
+                return seen;
             }
             tokio::task::yield_now().await;
         }
     };
-    let states = timeout(LIMIT, switched).await.unwrap();
-    assert!(states.is_sorted_by_key(|(at_s, _)| *at_s), "{states:?}");
+    let seen = timeout(LIMIT, switched).await.unwrap();
+    assert!(seen.is_sorted_by_key(|(at_s, _)| *at_s), "{seen:?}");
     stop.cancel();
     let report = timeout(LIMIT, running.join_next()).await.unwrap().unwrap().unwrap().unwrap();
 

@@ -108,9 +108,9 @@ impl Pipeline {
     }
 }
 
-/// An output for a second where it works for a time.
+/// An output for two seconds where it works for a time.
 fn switch(output: u32, action: OutputAction) -> Action {
-    let duration = (output <= 3).then_some(prost_types::Duration { seconds: 1, nanos: 0 });
+    let duration = (output <= 3).then_some(prost_types::Duration { seconds: 2, nanos: 0 });
     Action::OutputControl(OutputControl { output, action: action.into(), duration })
 }
 

@@ -37,8 +37,19 @@ const fn latched(signal: Signal, on: bool) -> Action {
 }
 
 fn tell(outputs: &mut Outputs, at_ms: i64, command: &OutputControl) -> Verdict {
-    outputs.pass(at_ms);
+    while outputs.pass(at_ms).is_some() {}
     outputs.obey(&command.write(Polarity::OneIsOn), at_ms).0
+}
+
+/// The records that a device makes by itself: milliseconds from now on, and the outputs that are on.
+fn records(device: &mut Outputs) -> Vec<(i64, Vec<usize>)> {
+    let mut records = Vec::new();
+    while let Some(at_ms) = device.pass(NOW_MS + 86_400_000) {
+        let on = (1..).zip(device.states()).filter_map(|(number, on)| on.then_some(number));
+        records.push((at_ms - NOW_MS, on.collect()));
+    }
+    assert_eq!(device.next_change_ms(), None);
+    records
 }
 
 #[test]
@@ -47,34 +58,32 @@ fn a_timed_output_is_on_for_its_time_and_then_as_before() {
     assert_eq!(tell(&mut device, NOW_MS, &command(1, timed(2, Act::On, 1500))), Verdict::Executed);
     assert_eq!(
         (device.states(), device.next_change_ms()),
-        ([false, true, false, false], Some(NOW_MS + 1500))
+        ([false, true, false, false], Some(NOW_MS + 1000))
     );
-    assert_eq!(device.pass(NOW_MS + 1499), None);
-    assert_eq!(device.pass(NOW_MS + 9000), Some(NOW_MS + 1500));
-    assert_eq!((device.states(), device.next_change_ms()), ([false; 4], None));
-    assert_eq!(device.pass(NOW_MS + 9000), None);
+    assert_eq!(device.pass(NOW_MS + 999), None);
+    assert_eq!(records(&mut device), [(1000, vec![2]), (2000, vec![])]);
 }
 
 #[test]
 fn a_newer_command_takes_the_place_of_what_an_output_does() {
     let mut device = outputs();
     tell(&mut device, NOW_MS, &command(1, timed(1, Act::On, 5000)));
-    tell(&mut device, NOW_MS + 1000, &command(2, timed(1, Act::Off, 1000)));
-    assert_eq!(device.states(), [false; 4]);
+    tell(&mut device, NOW_MS + 1500, &command(2, timed(1, Act::Off, 1000)));
     // Off as before: what the first command began is over.
-    assert_eq!(device.pass(NOW_MS + 60_000), None);
+    assert_eq!(records(&mut device), [(2000, vec![])]);
 }
 
 #[test]
 fn a_latched_signal_stays_and_shows_where_it_is_wired() {
     let mut device = outputs();
     assert_eq!(tell(&mut device, NOW_MS, &command(1, latched(Signal::S1, true))), Verdict::Executed);
-    assert_eq!(device.pass(NOW_MS + 86_400_000), None);
-    assert_eq!(device.states(), [false, false, false, true]);
+    assert_eq!(records(&mut device), [(1000, vec![4])]);
+    let now_ms = device.now_ms;
+    let told = |unique_id, action| OutputControl { expires: u32::MAX, ..command(unique_id, action) };
     // Nothing is wired to the other.
-    tell(&mut device, NOW_MS, &command(2, latched(Signal::S2, true)));
+    tell(&mut device, now_ms, &told(2, latched(Signal::S2, true)));
     assert_eq!(device.states(), [false, false, false, true]);
-    tell(&mut device, NOW_MS, &command(3, latched(Signal::S1, false)));
+    tell(&mut device, now_ms, &told(3, latched(Signal::S1, false)));
     assert_eq!(device.states(), [false; 4]);
 }
 
@@ -83,22 +92,16 @@ fn a_timed_off_interrupts_what_a_signal_drives() {
     let wiring = Wiring { s2: Some(1), ..Wiring::default() };
     let mut device = Outputs::new(imei(), wiring);
     tell(&mut device, NOW_MS, &command(1, latched(Signal::S2, true)));
-    tell(&mut device, NOW_MS, &command(2, timed(1, Act::Off, 1000)));
-    assert_eq!(device.states(), [false; 4]);
-    assert_eq!(device.pass(NOW_MS + 1000), Some(NOW_MS + 1000));
-    assert_eq!(device.states(), [true, false, false, false]);
+    tell(&mut device, NOW_MS, &command(2, timed(1, Act::Off, 1500)));
+    assert_eq!(records(&mut device), [(1000, vec![]), (2000, vec![1])]);
 }
 
 #[test]
 fn an_impulse_comes_on_the_next_output_a_second_later() {
     let mut device = outputs();
-    tell(&mut device, NOW_MS, &command(1, timed(3, Act::Impulse, 200)));
-    let mut seen = vec![(0, device.states())];
-    while let Some(at) = device.pass(NOW_MS + 10_000) {
-        seen.push((at - NOW_MS, device.states()));
-    }
-    let (third, fourth) = ([false, false, true, false], [false, false, false, true]);
-    assert_eq!(seen, [(0, third), (200, [false; 4]), (1000, fourth), (1200, [false; 4])]);
+    tell(&mut device, NOW_MS, &command(1, timed(3, Act::Impulse, 1500)));
+    assert_eq!(device.states(), [false, false, true, false]);
+    assert_eq!(records(&mut device), [(1000, vec![3, 4]), (2000, vec![4]), (3000, vec![])]);
 }
 
 #[test]

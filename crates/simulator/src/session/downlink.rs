@@ -15,7 +15,7 @@ use crate::received::Received;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 impl Client<'_> {
-    /// Lets the outputs switch that switch by themselves, and stores a record for each.
+    /// Lets the outputs switch that switch by themselves, and stores the records that are due.
     pub(super) fn pass(&mut self) {
         let now_ms = self.run.clock_ms();
         while let Some(at_ms) = self.device.outputs().pass(now_ms) {
@@ -23,7 +23,7 @@ impl Client<'_> {
         }
     }
 
-    /// When an output switches by itself next.
+    /// When an output switches by itself next, or a record is due.
     pub(super) fn next_switch(&mut self) -> Option<Instant> {
         let at_ms = self.device.outputs().next_change_ms()?;
         let wait_ms = u64::try_from(at_ms.saturating_sub(self.run.clock_ms())).unwrap_or(0);
@@ -38,12 +38,8 @@ impl Client<'_> {
         if publish.topic == self.command_topic() {
             (verdict, command) = self.device.outputs().obey(&publish.payload, time_ms);
         }
-        match verdict {
-            Verdict::Executed => self.device.store(time_ms),
-            Verdict::OtherDevice => {
-                error!(device = %imei, topic = publish.topic, "a command of another device came down");
-            }
-            Verdict::Expired | Verdict::Repeat | Verdict::Garbage => {}
+        if verdict == Verdict::OtherDevice {
+            error!(device = %imei, topic = publish.topic, "a command of another device came down");
         }
         self.has_progress = true;
         self.run.stats.command(verdict);

@@ -77,7 +77,7 @@ async fn serve(mut stream: TcpStream, manners: Manners, seen: Clients) -> Option
                     ConnAck::new(code, false).write(&mut output).unwrap();
                 }
                 Packet::Subscribe(subscribe) => {
-                    let topic = subscribe.filters[0].path.clone();
+                    let topic = subscribe.filters.first().unwrap().path.clone();
                     let granted = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce)];
                     SubAck::new(subscribe.pkid, granted).write(&mut output).unwrap();
                     if let Some(command) = manners.commands.get(client.subscriptions.len()) {
