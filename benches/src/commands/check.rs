@@ -23,10 +23,14 @@ pub fn check(sent: &[Sent], lives: &Lives, received: &[Received]) -> Report {
         dropped: HashSet::new(),
         last: HashMap::new(),
         newest: HashMap::new(),
-        report: Report { sent: sent.len(), ..Report::default() },
+        report: Report::of(sent.len()),
     };
-    received.iter().for_each(|received| check.received(received));
-    sent.iter().enumerate().for_each(|(place, sent)| check.command(place, sent));
+    for publish in received {
+        check.received(publish);
+    }
+    for (place, sent) in sent.iter().enumerate() {
+        check.command(place, sent);
+    }
     let known: HashSet<&str> = sent.iter().map(|sent| sent.id.as_str()).collect();
     for id in lives.keys().filter(|id| !known.contains(id.as_str())) {
         check.report.breach(Violation::UnknownCommand, || id.clone());

@@ -42,12 +42,12 @@ impl Fleet {
         let mut settings = Settings::new("127.0.0.1", first, PASSWORD.to_owned().into(), start);
         let server = |port: &u16| fleetwire_simulator::Server { host: "127.0.0.1".to_owned(), port: *port };
         settings.servers = ports.iter().map(server).collect();
-        settings.account = ACCOUNT.to_owned();
+        ACCOUNT.clone_into(&mut settings.account);
         settings.devices = devices;
         settings.first_imei_14 = FIRST;
         settings.ramp_up = Duration::from_millis(u64::from(devices));
         change(&mut settings);
-        let (sender, mut receiver) = mpsc::channel(ROOM);
+        let (sender, mut incoming) = mpsc::channel(ROOM);
         settings.received = Some(sender);
         let (stop, stats) = (CancellationToken::new(), Arc::new(Stats::new()));
         let received = Arc::<Mutex<Vec<Received>>>::default();
@@ -57,7 +57,7 @@ impl Fleet {
             move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
                 let collecting = async {
-                    while let Some(publish) = receiver.recv().await {
+                    while let Some(publish) = incoming.recv().await {
                         received.lock().unwrap_or_else(PoisonError::into_inner).push(publish);
                     }
                 };

@@ -109,8 +109,8 @@ impl Plan {
     fn expiry(&mut self, imei: Imei, now_ms: i64) -> u32 {
         let long = self.time_to_live.as_secs();
         let wait_s = if self.rng.random_bool(0.1) { self.rng.random_range(1..=4) } else { long };
-        let now_s = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
-        let mut expires_s = now_s.saturating_add(u32::try_from(wait_s).unwrap_or(u32::MAX));
+        let now = u32::try_from(now_ms / 1000).unwrap_or(u32::MAX);
+        let mut expires_s = now.saturating_add(u32::try_from(wait_s).unwrap_or(u32::MAX));
         let taken = self.devices.get(&imei);
         let is_taken = |at: u32| taken.is_some_and(|device| device.expiries.contains(&at));
         while is_taken(expires_s) {

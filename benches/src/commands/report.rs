@@ -126,6 +126,10 @@ impl Report {
         self.ends.get(&state.into()).copied().unwrap_or(0)
     }
 
+    pub(super) fn of(sent: usize) -> Self {
+        Self { sent, ..Self::default() }
+    }
+
     pub(super) fn breach(&mut self, violation: Violation, example: impl FnOnce() -> String) {
         let count = self.violations.entry(violation).or_default();
         *count += 1;

@@ -91,13 +91,13 @@ fn every_command_ends_once_and_its_statuses_have_no_holes() {
     let steps = |change: fn(&mut Vec<(u32, State, bool)>)| {
         broken(|_, lives, _| change(&mut lives.get_mut("c0").unwrap().steps))
     };
-    assert_eq!(steps(|steps| drop(steps.pop())), [Violation::NoEnd]);
+    assert_eq!(steps(|steps| steps.truncate(3)), [Violation::NoEnd]);
     assert_eq!(
         steps(|steps| steps.push((5, State::Failed, true))),
         [Violation::TwoEnds, Violation::AfterEnd]
     );
     assert_eq!(steps(|steps| steps.push((5, State::Published, false))), [Violation::AfterEnd]);
-    assert_eq!(steps(|steps| drop(steps.remove(1))), [Violation::Sequence]);
+    assert_eq!(steps(|steps| steps.retain(|(sequence, _, _)| *sequence != 2)), [Violation::Sequence]);
     assert_eq!(steps(|steps| steps.insert(1, steps[1])), [Violation::Sequence]);
     assert_eq!(broken(|_, lives, _| drop(lives.remove("c0"))), [Violation::NoEnd]);
     assert_eq!(broken(|sent, _, _| drop(sent.remove(0))), [Violation::UnknownCommand, Violation::Unsent]);
@@ -119,7 +119,7 @@ fn what_devices_must_not_do_is_seen() {
     assert_eq!(broken(|_, _, received| received[1].command = None), [Violation::Unsent]);
     assert_eq!(
         broken(|_, _, received| received[0].imei = imei(1)),
-        [Violation::TakenForRepeat, Violation::Unsent, Violation::NotReceived]
+        [Violation::Unsent, Violation::TakenForRepeat, Violation::NotReceived]
     );
     // Another output, or another number than the statuses name.
     assert_eq!(
@@ -139,7 +139,7 @@ fn what_devices_must_not_do_is_seen() {
 
 #[test]
 fn what_the_statuses_say_must_be_what_happened() {
-    assert_eq!(broken(|_, _, received| drop(received.pop())), [Violation::NotReceived]);
+    assert_eq!(broken(|_, _, received| received.truncate(3)), [Violation::NotReceived]);
     for state in [State::Rejected, State::Expired, State::Cancelled, State::Superseded] {
         let found = broken(|_, lives, _| drop(lives.insert("c2".to_owned(), life(&[state], None))));
         assert_eq!(found, [Violation::ExecutedAfterAll], "{state:?}");
