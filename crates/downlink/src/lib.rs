@@ -28,6 +28,7 @@ pub mod rpc {
         unreachable_pub,
         clippy::all,
         clippy::pedantic,
+        clippy::allow_attributes_without_reason,
         reason = "generated from downlink.proto, which documents it"
     )]
     include!(concat!(env!("OUT_DIR"), "/fleetwire.v1.rs"));
