@@ -119,7 +119,7 @@ impl CallError {
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 /// The whole chain of causes.
@@ -128,26 +128,34 @@ fn words(error: &(dyn Error + 'static)) -> String {
     all.join(": ")
 }
 
-/// Why one end does not accept the other's certificate. With TLS 1.3 a client learns that only with its first call,
-/// which the frontend has not read then.
+/// What TLS says to a client whose certificate it does not accept.
+const REFUSALS: [&str; 8] = [
+    "BadCertificate",
+    "UnsupportedCertificate",
+    "CertificateRevoked",
+    "CertificateExpired",
+    "CertificateUnknown",
+    "CertificateRequired",
+    "UnknownCA",
+    "AccessDenied",
+];
+
+/// Why one end does not accept the other's certificate. With TLS 1.3 a client learns that only after its first call,
+/// which the frontend has not read then. HTTP/2 leaves only the words of the error.
 fn tls_refusal(error: &(dyn Error + 'static)) -> Option<String> {
-    let by_tls = |error: &(dyn Error + 'static)| {
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let found = match inner {
-            Some(inner) => inner.downcast_ref::<rustls::Error>(),
-            None => error.downcast_ref::<rustls::Error>(),
-        };
-        let refuses = |error: &&rustls::Error| {
-            matches!(
-                error,
-                rustls::Error::AlertReceived(_)
-                    | rustls::Error::InvalidCertificate(_)
-                    | rustls::Error::NoCertificatesPresented
-            )
-        };
-        found.filter(refuses).map(ToString::to_string)
+    let is_by_frontend = |words: &str| {
+        let alert = words.strip_prefix("received fatal alert: ");
+        alert.is_some_and(|alert| REFUSALS.contains(&alert))
     };
-    causes(error).find_map(by_tls)
+    let is_by_gateway = |error: &(dyn Error + Send + Sync + 'static)| {
+        let error = error.downcast_ref::<rustls::Error>();
+        matches!(error, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
+    };
+    causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).find_map(|error| {
+        let words = error.to_string();
+        let refused = is_by_frontend(&words) || error.get_ref().is_some_and(is_by_gateway);
+        refused.then_some(words)
+    })
 }
 
 #[cfg(test)]
@@ -179,5 +187,9 @@ mod tests {
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
         let alert = io::Error::new(io::ErrorKind::InvalidData, alert);
         assert!(matches!(CallError::of_call(&caused_by(alert)), CallError::Refused(_)));
+        // After the handshake an alert may also end a connection on which something was read.
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::InternalError);
+        let alert = io::Error::new(io::ErrorKind::InvalidData, alert);
+        assert!(matches!(CallError::of_call(&caused_by(alert)), CallError::Unknown(_)));
     }
 }

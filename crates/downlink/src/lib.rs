@@ -8,6 +8,7 @@ mod error;
 mod incoming;
 mod server;
 mod settings;
+mod switch;
 mod token;
 
 pub use client::Client;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server as Grpc;
 
 use crate::MAX_MESSAGE;
@@ -14,6 +13,7 @@ use crate::error::{ServeError, SettingsError};
 use crate::incoming::Incoming;
 use crate::rpc::downlink_service_server::{DownlinkService, DownlinkServiceServer};
 use crate::settings::DownlinkServerSettings;
+use crate::switch::Switch;
 use crate::token::{Guard, Tokens};
 
 /// How often a connection is asked whether the gateway is still there, and how long the answer may take.
@@ -69,13 +69,13 @@ impl Server {
         stop: CancellationToken,
         grace: Duration,
     ) -> Result<(), ServeError> {
-        let Self { listener, address, mut builder, tokens, max_connections, .. } = self;
+        let Self { listener, address, builder, tokens, max_connections, .. } = self;
         let listener = tokio::net::TcpListener::from_std(listener)
             .map_err(|source| ServeError::Bind { address, source })?;
         let (reporter, health) = tonic_health::server::health_reporter();
         reporter.set_service_status(crate::client::SERVICE, tonic_health::ServingStatus::Serving).await;
         let service = DownlinkServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE);
-        let service = InterceptedService::new(service, Guard::new(tokens));
+        let switch = Switch { health, downlink: service, guard: Guard::new(tokens) };
         let told = {
             let stop = stop.clone();
             async move {
@@ -84,10 +84,8 @@ impl Server {
                 reporter.set_service_status(crate::client::SERVICE, status).await;
             }
         };
-        let serving = builder
-            .add_service(health)
-            .add_service(service)
-            .serve_with_incoming_shutdown(Incoming::new(listener, max_connections), told);
+        let incoming = Incoming::new(listener, max_connections);
+        let serving = builder.serve_with_incoming_shutdown(switch, incoming, told);
         let cut = async {
             stop.cancelled().await;
             sleep(grace).await;
