@@ -128,8 +128,8 @@ fn words(error: &(dyn Error + 'static)) -> String {
     all.join(": ")
 }
 
-/// What TLS says to a client whose certificate it does not accept.
-const REFUSALS: [&str; 8] = [
+/// What TLS says, in its handshake only, to a client whose certificate it does not accept.
+const REFUSALS: [&str; 9] = [
     "BadCertificate",
     "UnsupportedCertificate",
     "CertificateRevoked",
@@ -138,6 +138,8 @@ const REFUSALS: [&str; 8] = [
     "CertificateRequired",
     "UnknownCA",
     "AccessDenied",
+    // A signature of the certificate's or of the handshake is wrong.
+    "DecryptError",
 ];
 
 /// Why one end does not accept the other's certificate. With TLS 1.3 a client learns that only after its first call,

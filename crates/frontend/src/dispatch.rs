@@ -8,7 +8,7 @@ use fleetwire_service::health::Health;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::downlink::{Crossing, Crossings};
+use crate::downlink::Crossings;
 use crate::fabric::{Dispatcher, Outgoing};
 use crate::session_metrics::MessageMetrics;
 
@@ -23,10 +23,13 @@ pub(crate) fn dispatch(
     let condition = health.condition("downlink_router");
     let messages = MessageMetrics::new();
     dispatcher.run(stop, condition, move |outgoing| match outgoing {
-        Outgoing::Command(number, payload) => match crossings.take(number) {
-            Some(crossing) => Crossing::arrive(crossing, payload, &sessions),
-            None => warn!(number, "the router forwarded a command twice"),
-        },
+        Outgoing::Command(number, payload) => {
+            if let Some(crossing) = crossings.take(number) {
+                crossing.arrive(payload, &sessions);
+            } else {
+                warn!(number, "the router forwarded a command twice");
+            }
+        }
         Outgoing::Message(message) => messages.published(sessions.publish(&message)),
     })
 }

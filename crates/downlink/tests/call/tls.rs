@@ -50,7 +50,8 @@ async fn a_gateway_with_a_certificate_is_let_in_and_any_other_is_not() {
         call(&with(tls(&frontends, Some(&gateways))), frontend.address, "acknowledged", LIMIT).await;
     assert_eq!(outcome, Ok(DeliverOutcome::Acknowledged));
     assert!(is_refused(&with(tls(&frontends, None)), frontend.address).await, "without one");
-    let foreign = tls(&frontends, Some(&Authority::new()));
+    let another = Authority::new();
+    let foreign = tls(&frontends, Some(&another));
     assert!(is_refused(&with(foreign), frontend.address).await, "another authority's");
     let plain =
         call(&client(DownlinkClientSettings::default()), frontend.address, "acknowledged", LIMIT).await;

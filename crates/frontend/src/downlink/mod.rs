@@ -12,6 +12,6 @@ mod service;
 mod stage;
 mod terms;
 
-pub(crate) use crossing::{Crossing, Crossings};
+pub(crate) use crossing::Crossings;
 pub use desk::Desk;
 pub(crate) use stage::Downlinks;

@@ -66,10 +66,9 @@ impl Service {
         }
         let left = call.expire_ms.saturating_sub(clock::unix_ms());
         let orders = match self.orders(call) {
-            Some(Some(orders)) => orders,
-            _ if left <= 0 => return DeliverOutcome::Expired,
-            Some(None) => return DeliverOutcome::StaleEpoch,
-            None => return DeliverOutcome::NotConnected,
+            Ok(orders) => orders,
+            Err(_) if left <= 0 => return DeliverOutcome::Expired,
+            Err(why) => return why,
         };
         let Ok(_permit) = self.permits.try_acquire() else { return DeliverOutcome::Busy };
         let place = match orders.take(&call.command_id, left <= 0) {
@@ -93,12 +92,13 @@ impl Service {
         }
     }
 
-    /// The commands of the device's session; nothing if there is none, nothing in it if it is another one.
-    fn orders(&self, call: &Call) -> Option<Option<Arc<Orders>>> {
-        self.sessions.look(call.device.as_str(), |identity| match identity.downcast_ref() {
-            Some(Identity::Device { desk, .. }) if desk.is_of(call.epoch) => Some(desk.orders()),
-            _ => None,
-        })
+    /// The commands of the session that is meant, or why there is none.
+    fn orders(&self, call: &Call) -> Result<Arc<Orders>, DeliverOutcome> {
+        let found = self.sessions.look(call.device.as_str(), |identity| match identity.downcast_ref() {
+            Some(Identity::Device { desk, .. }) if desk.is_of(call.epoch) => Ok(desk.orders()),
+            _ => Err(DeliverOutcome::StaleEpoch),
+        });
+        found.unwrap_or(Err(DeliverOutcome::NotConnected))
     }
 
     /// Publishes into the router; `false` if too much is on its way through it.

@@ -73,8 +73,8 @@ impl Downlinks {
                 let _all_in_time = timeout(grace, permits.acquire_many(max_in_flight)).await;
                 cut.cancel();
             };
-            let (served, ()) = tokio::join!(server.run(service, stop.clone(), grace + GOODBYE), drain);
-            Ok(served?)
+            let (ended, ()) = tokio::join!(server.run(service, stop.clone(), grace + GOODBYE), drain);
+            Ok(ended?)
         });
         Some(address)
     }

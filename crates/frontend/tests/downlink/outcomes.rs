@@ -57,7 +57,7 @@ async fn a_command_reaches_the_session_that_it_is_for_and_its_puback_is_the_answ
                 }
             };
             let both = gets_while(&mut to_other, calls);
-            let (one_got, (other_got, ())) = soon(gets_while(&mut to_one, both)).await;
+            let (one_got, (other_got, ())) = Box::pin(soon(gets_while(&mut to_one, both))).await;
             let expected = |prefix: &str| -> Vec<Vec<u8>> {
                 (0..20).map(|number| format!("{prefix}{number}").into_bytes()).collect()
             };
