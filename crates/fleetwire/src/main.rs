@@ -4,6 +4,7 @@ mod api;
 mod banner;
 mod check_config;
 mod client;
+mod command_gateway;
 mod config;
 mod dead_letters;
 mod decode;
@@ -62,6 +63,8 @@ enum Command {
     Frontend(service::FrontendArgs),
     /// Run a decoder worker: raw publishes into positions
     Decoder(service::DecoderArgs),
+    /// Run a command gateway: commands to devices, and what became of them
+    CommandGateway(command_gateway::CommandGatewayArgs),
     /// Serve the HTTP API: devices, models, who knocks, where devices are
     Api(api::ApiArgs),
     /// Keep the gap ledger: which device lost what; and show it
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
+        Command::CommandGateway(args) => command_gateway::command_gateway(&args),
         Command::Api(args) => api::api(&args),
         Command::Gaps(args) => gaps::gaps(&args),
         Command::Simulate(args) => simulate::simulate(&args),

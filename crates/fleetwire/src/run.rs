@@ -20,11 +20,11 @@ use fleetwire_service::secret;
 
 use crate::banner::{self, Running};
 use crate::config::{self, PublicFlags, RunConfig, ServiceFlags, set};
-use crate::gaps;
 use crate::parts::{ApiParts, Parts};
 use crate::process::{self, Usage};
 use crate::runfile::{self, DataDir, RunApi, RunFile, RunToken};
 use crate::service::{Logins, logins, start_process};
+use crate::{command_gateway, gaps};
 
 /// How long Kafka may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ const EMBEDDED_PARTITIONS: u16 = 4;
 const SAMPLE_DEVICES: [&str; 4] =
     ["867035046242895", "865209039554705", "869595061374194", "869595060875258"];
 
-/// Frontend, decoder, HTTP API, admin HTTP and an embedded log in one process, for a laptop, a demonstration, a test.
+/// Frontend, decoder, command gateway, HTTP API, admin HTTP and an embedded log in one process, for a laptop, a demonstration, a test.
 ///
 /// The embedded log keeps nothing after it stops but the device registry, which is put back at the next
 /// start. With --kafka the same pipeline runs on an Apache Kafka.
@@ -70,6 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let (tokens, token) = tokens(&config)?;
     let catalogue =
         config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
+    command_gateway::check(&config.command_gateway, catalogue)?;
     let metrics = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
     process::block_on(async {
@@ -144,6 +145,8 @@ struct Listening {
 fn add_pipeline(parts: &mut Parts, config: &RunConfig, needs: Needs) -> Result<Listening> {
     let Needs { catalogue, logins, tokens, isolation, admin } = needs;
     let registry = parts.registry(catalogue);
+    // It stops before the frontend that it calls.
+    parts.add_command_gateway(&config.command_gateway, isolation, &registry, command_gateway::token()?)?;
     let frontend = parts.add_frontend(&config.frontend, &config.downlink, logins, &registry)?;
     parts.add_decoder(&config.decoder, &registry)?;
     let registering = parts.registering(&config.accounts);
