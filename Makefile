@@ -115,6 +115,18 @@ loss-test: build ## Kill the frontend KILLS times (50) under load and look for l
 	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
 	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))loss --kills $(or $(KILLS),50) --mode $(or $(MODE),frontend) $(ARGS)
 
+.PHONY: command-loss-test
+command-loss-test: build ## Kill frontends and gateways under COMMANDS (50000) to DEVICES (5000); ARGS="--kill-every 4"
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))commands loss --commands $(or $(COMMANDS),50000) --devices $(or $(DEVICES),5000) $(ARGS)
+
+.PHONY: bench-commands
+bench-commands: build ## Time of a command from the producer to the device, beside Kafka alone; DEVICES (10000)
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))commands latency --devices $(or $(DEVICES),10000) $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	$(CARGO) clean

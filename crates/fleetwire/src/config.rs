@@ -15,6 +15,7 @@ use fleetwire_downlink::DownlinkServerSettings;
 use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::auth::subscriber::SubscriberSettings;
 use fleetwire_gaps::GapsSettings;
+use fleetwire_gateway::CommandGatewaySettings;
 use fleetwire_held::HeldSettings;
 use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
@@ -187,6 +188,17 @@ pub(crate) struct GapsConfig {
     pub(crate) gaps: GapsSettings,
 }
 
+/// Configuration of `fleetwire command-gateway`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CommandGatewayConfig {
+    pub(crate) process: Process,
+    pub(crate) kafka: Kafka,
+    pub(crate) command_gateway: CommandGatewaySettings,
+    /// The models of frontends and decoders.
+    pub(crate) models: BTreeMap<String, ModelSettings>,
+}
+
 /// Configuration of `fleetwire api`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -216,6 +228,7 @@ pub(crate) struct RunConfig {
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
     pub(crate) decoder: DecoderSettings,
     pub(crate) gaps: GapsSettings,
+    pub(crate) command_gateway: CommandGatewaySettings,
     pub(crate) api: ApiSettings,
     pub(crate) public: PublicSettings,
     pub(crate) held: HeldSettings,
@@ -344,6 +357,9 @@ mod tests {
         }
         for text in [sample("gaps"), uncommented(&sample("gaps"))] {
             settings::parse::<GapsConfig>(&text).unwrap();
+        }
+        for text in [sample("command-gateway"), uncommented(&sample("command-gateway"))] {
+            settings::parse::<CommandGatewayConfig>(&text).unwrap();
         }
         for text in [sample("api"), uncommented(&sample("api"))] {
             settings::parse::<ApiConfig>(&text).unwrap();

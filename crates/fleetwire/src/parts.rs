@@ -12,6 +12,7 @@ use fleetwire_downlink::DownlinkServerSettings;
 use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::ingest::Origin;
 use fleetwire_gaps::GapsSettings;
+use fleetwire_gateway::CommandGatewaySettings;
 use fleetwire_held::{HeldSettings, Isolation, Knocks};
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
@@ -24,6 +25,7 @@ use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
 use fleetwire_state::{StateSettings, States};
+use secrecy::SecretString;
 
 use crate::config::{Kafka, Process};
 use crate::service::Logins;
@@ -139,6 +141,32 @@ impl Parts {
         fleetwire_gaps::start(settings, needs, &mut self.stages)
     }
 
+    /// Adds a command gateway; its settings are checked. `token` is what frontends ask for.
+    pub(crate) fn add_command_gateway(
+        &mut self,
+        settings: &CommandGatewaySettings,
+        isolation: Isolation,
+        registry: &Registry,
+        token: Option<SecretString>,
+    ) -> Result<()> {
+        let needs = fleetwire_gateway::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            devices: registry.devices(),
+            caught_up: registry.caught_up(),
+            token,
+            health: self.health.clone(),
+            version: build::version(),
+            replica: self.origin.frontend_id.clone(),
+            isolation: match isolation {
+                Isolation::Required => fleetwire_gateway::Isolation::Required,
+                Isolation::NotNeeded => fleetwire_gateway::Isolation::NotNeeded,
+            },
+            grace: self.grace,
+        };
+        fleetwire_gateway::start(settings, &needs, &mut self.stages)
+    }
+
     /// What changes the registry for the accounts of `settings` and the built-in ones, to be run once it is given to
     /// [`Self::add_registrar`].
     pub(crate) fn registering(&self, settings: &BTreeMap<String, AccountSettings>) -> Registering {
@@ -213,6 +241,8 @@ impl Parts {
             public: parts.public,
             tokens: parts.tokens,
             health: self.health.clone(),
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
         };
         Ok(fleetwire_api::start(settings, needs, &mut self.stages)?.address)
     }
