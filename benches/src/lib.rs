@@ -1,5 +1,6 @@
 //! What the benches and the loss checker share: processes under test, and MQTT clients of their own.
 
+pub mod commands;
 pub mod decode;
 pub mod load;
 pub mod loss;

@@ -89,7 +89,7 @@ impl Site {
     pub fn frontend(&self, mqtt: &str, config: Option<&Path>) -> Result<Service> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let mut command = self.command(&["frontend", "--mqtt", mqtt]);
+            let mut command = self.command(&["frontend", "--mqtt", mqtt, "--downlink", "127.0.0.1:0"]);
             if let Some(config) = config {
                 command.arg("--config").arg(config);
             }

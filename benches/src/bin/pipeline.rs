@@ -33,7 +33,7 @@ fn main() -> Result<()> {
         command
     };
     let mut command = service("frontend");
-    command.args(["--mqtt", "127.0.0.1:0"]);
+    command.args(["--mqtt", "127.0.0.1:0", "--downlink", "127.0.0.1:0"]);
     let frontend = Service::start(command, &["admin HTTP is served", "devices may connect"])?;
     let decoder = Service::start(service("decoder"), &["admin HTTP is served"])?;
     let mqtt = frontend.address("devices may connect")?.to_string();

@@ -14,7 +14,7 @@ use crate::layout::{self, Layout, Ports};
 use crate::metadata;
 use crate::node::Node;
 
-const READY_LIMIT: Duration = Duration::from_mins(1);
+const READY_LIMIT: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(20);
 const ATTEMPTS: usize = 5;
 

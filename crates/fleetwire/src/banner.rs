@@ -24,6 +24,7 @@ In production, on Apache Kafka:
   fleetwire topics apply --kafka kafka:9092
   fleetwire frontend --config frontend.toml
   fleetwire decoder --config decoder.toml
+  fleetwire command-gateway --config command-gateway.toml
   fleetwire api --config api.toml        devices by HTTP and by the commands `device` and `model`
   fleetwire gaps --config gaps.toml      if you want to know which device lost what
 

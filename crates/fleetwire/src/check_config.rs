@@ -10,8 +10,11 @@ use fleetwire_registry::{CodecSettings, account};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::logs;
 
-use crate::config::{self, ApiConfig, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process, RunConfig};
-use crate::gaps;
+use crate::config::{
+    self, ApiConfig, CommandGatewayConfig, DecoderConfig, FrontendConfig, GapsConfig, Kafka, Process,
+    RunConfig,
+};
+use crate::{command_gateway, gaps};
 
 /// Checks form, keys, values, account rules, listeners and Kafka properties; contacts nobody.
 #[derive(Debug, Args)]
@@ -29,6 +32,7 @@ enum Service {
     Decoder,
     Gaps,
     Api,
+    CommandGateway,
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of the command")]
@@ -39,11 +43,13 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
             config::check_decoder(&config.decoder)?;
-            config::catalogue(&config.models, &config.decoder.codecs(), file)?;
+            let catalogue = config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
             transports::check(&config.frontend)?;
+            config.downlink.check_values()?;
             subscriber::check(&config.subscribers, &config.accounts)?;
             gaps::check(&config.gaps)?;
+            command_gateway::check(&config.command_gateway, catalogue)?;
             config::check_registry(&config.held, &config.state, &config.public)?;
         }
         Service::Frontend => {
@@ -53,6 +59,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             account::check(&config.accounts)?;
             config.public.check()?;
             transports::check(&config.frontend)?;
+            config.downlink.check_values()?;
             subscriber::check(&config.subscribers, &config.accounts)?;
         }
         Service::Decoder => {
@@ -67,6 +74,12 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
             config::catalogue(&config.models, &CodecSettings::default(), file)?;
             account::check(&config.accounts)?;
             config::check_registry(&config.held, &config.state, &config.public)?;
+        }
+        Service::CommandGateway => {
+            let config: CommandGatewayConfig = config::load(file)?;
+            common(&config.process, &config.kafka)?;
+            let catalogue = config::catalogue(&config.models, &CodecSettings::default(), file)?;
+            command_gateway::check(&config.command_gateway, catalogue)?;
         }
         Service::Gaps => {
             let config: GapsConfig = config::load(file)?;

@@ -11,9 +11,11 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwire_api::ApiSettings;
 use fleetwire_decoder::DecoderSettings;
+use fleetwire_downlink::DownlinkServerSettings;
 use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::auth::subscriber::SubscriberSettings;
 use fleetwire_gaps::GapsSettings;
+use fleetwire_gateway::CommandGatewaySettings;
 use fleetwire_held::HeldSettings;
 use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
@@ -155,6 +157,8 @@ pub(crate) struct FrontendConfig {
     pub(crate) process: Process,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
+    /// Where gateways are served.
+    pub(crate) downlink: DownlinkServerSettings,
     pub(crate) public: PublicSettings,
     /// Accounts beside, or instead of, the built-in ones.
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
@@ -184,6 +188,17 @@ pub(crate) struct GapsConfig {
     pub(crate) gaps: GapsSettings,
 }
 
+/// Configuration of `fleetwire command-gateway`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CommandGatewayConfig {
+    pub(crate) process: Process,
+    pub(crate) kafka: Kafka,
+    pub(crate) command_gateway: CommandGatewaySettings,
+    /// The models of frontends and decoders.
+    pub(crate) models: BTreeMap<String, ModelSettings>,
+}
+
 /// Configuration of `fleetwire api`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -207,10 +222,13 @@ pub(crate) struct RunConfig {
     pub(crate) process: Process,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
+    /// Where gateways are served.
+    pub(crate) downlink: DownlinkServerSettings,
     pub(crate) accounts: BTreeMap<String, AccountSettings>,
     pub(crate) subscribers: BTreeMap<String, SubscriberSettings>,
     pub(crate) decoder: DecoderSettings,
     pub(crate) gaps: GapsSettings,
+    pub(crate) command_gateway: CommandGatewaySettings,
     pub(crate) api: ApiSettings,
     pub(crate) public: PublicSettings,
     pub(crate) held: HeldSettings,
@@ -339,6 +357,9 @@ mod tests {
         }
         for text in [sample("gaps"), uncommented(&sample("gaps"))] {
             settings::parse::<GapsConfig>(&text).unwrap();
+        }
+        for text in [sample("command-gateway"), uncommented(&sample("command-gateway"))] {
+            settings::parse::<CommandGatewayConfig>(&text).unwrap();
         }
         for text in [sample("api"), uncommented(&sample("api"))] {
             settings::parse::<ApiConfig>(&text).unwrap();

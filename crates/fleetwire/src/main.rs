@@ -5,6 +5,7 @@ mod banner;
 mod check_config;
 mod client;
 mod command;
+mod command_gateway;
 mod config;
 mod dead_letters;
 mod decode;
@@ -63,6 +64,9 @@ enum Command {
     Frontend(service::FrontendArgs),
     /// Run a decoder worker: raw publishes into positions
     Decoder(service::DecoderArgs),
+    /// Run a command gateway: commands to devices, and what became of them
+    #[command(name = "command-gateway")]
+    Gateway(command_gateway::CommandGatewayArgs),
     /// Serve the HTTP API: devices, models, who knocks, where devices are, commands to them
     Api(api::ApiArgs),
     /// Keep the gap ledger: which device lost what; and show it
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
+        Command::Gateway(args) => command_gateway::command_gateway(&args),
         Command::Api(args) => api::api(&args),
         Command::Gaps(args) => gaps::gaps(&args),
         Command::Simulate(args) => simulate::simulate(&args),

@@ -8,9 +8,11 @@ use std::time::Duration;
 use anyhow::Result;
 use fleetwire_api::{ApiSettings, Public, Tokens};
 use fleetwire_decoder::DecoderSettings;
+use fleetwire_downlink::DownlinkServerSettings;
 use fleetwire_frontend::FrontendSettings;
 use fleetwire_frontend::ingest::Origin;
 use fleetwire_gaps::GapsSettings;
+use fleetwire_gateway::CommandGatewaySettings;
 use fleetwire_held::{HeldSettings, Isolation, Knocks};
 use fleetwire_kafka::ClientSettings;
 use fleetwire_model::Topics;
@@ -23,6 +25,7 @@ use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
 use fleetwire_state::{StateSettings, States};
+use secrecy::SecretString;
 
 use crate::config::{Kafka, Process};
 use crate::service::Logins;
@@ -89,6 +92,7 @@ impl Parts {
     pub(crate) fn add_frontend(
         &mut self,
         settings: &FrontendSettings,
+        downlink: &DownlinkServerSettings,
         logins: Logins,
         registry: &Registry,
     ) -> Result<fleetwire_frontend::Frontend> {
@@ -101,6 +105,8 @@ impl Parts {
             ),
             accounts: logins.accounts,
             subscribers: logins.subscribers,
+            downlink: downlink.clone(),
+            downlink_tokens: logins.gateways,
             origin: self.origin.clone(),
             health: self.health.clone(),
             grace: self.grace,
@@ -133,6 +139,32 @@ impl Parts {
             grace: self.grace,
         };
         fleetwire_gaps::start(settings, needs, &mut self.stages)
+    }
+
+    /// Adds a command gateway; its settings are checked. `token` is what frontends ask for.
+    pub(crate) fn add_command_gateway(
+        &mut self,
+        settings: &CommandGatewaySettings,
+        isolation: Isolation,
+        registry: &Registry,
+        token: Option<SecretString>,
+    ) -> Result<()> {
+        let needs = fleetwire_gateway::Dependencies {
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
+            devices: registry.devices(),
+            caught_up: registry.caught_up(),
+            token,
+            health: self.health.clone(),
+            version: build::version(),
+            replica: self.origin.frontend_id.clone(),
+            isolation: match isolation {
+                Isolation::Required => fleetwire_gateway::Isolation::Required,
+                Isolation::NotNeeded => fleetwire_gateway::Isolation::NotNeeded,
+            },
+            grace: self.grace,
+        };
+        fleetwire_gateway::start(settings, &needs, &mut self.stages)
     }
 
     /// What changes the registry for the accounts of `settings` and the built-in ones, to be run once it is given to

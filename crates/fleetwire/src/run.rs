@@ -20,11 +20,11 @@ use fleetwire_service::secret;
 
 use crate::banner::{self, Running};
 use crate::config::{self, PublicFlags, RunConfig, ServiceFlags, set};
-use crate::gaps;
 use crate::parts::{ApiParts, Parts};
 use crate::process::{self, Usage};
 use crate::runfile::{self, DataDir, RunApi, RunFile, RunToken};
 use crate::service::{Logins, logins, start_process};
+use crate::{command_gateway, gaps};
 
 /// How long Kafka may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ const EMBEDDED_PARTITIONS: u16 = 4;
 const SAMPLE_DEVICES: [&str; 4] =
     ["867035046242895", "865209039554705", "869595061374194", "869595060875258"];
 
-/// Frontend, decoder, HTTP API, admin HTTP and an embedded log in one process, for a laptop, a demonstration, a test.
+/// Frontend, decoder, command gateway, HTTP API, admin HTTP and an embedded log in one process, for a laptop, a demonstration, a test.
 ///
 /// The embedded log keeps nothing after it stops but the device registry, which is put back at the next
 /// start. With --kafka the same pipeline runs on an Apache Kafka.
@@ -62,13 +62,14 @@ pub(crate) struct RunArgs {
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
-    check(&config)?;
+    let catalogue =
+        config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
+    check(&config, catalogue)?;
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
+    config.downlink.check(&logins.gateways).map_err(|err| Usage(err.to_string()))?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
     let (tokens, token) = tokens(&config)?;
-    let catalogue =
-        config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
     process::block_on(async {
@@ -143,7 +144,9 @@ struct Listening {
 fn add_pipeline(parts: &mut Parts, config: &RunConfig, needs: Needs) -> Result<Listening> {
     let Needs { catalogue, logins, tokens, isolation, admin } = needs;
     let registry = parts.registry(catalogue);
-    let frontend = parts.add_frontend(&config.frontend, logins, &registry)?;
+    // It stops before the frontend that it calls.
+    parts.add_command_gateway(&config.command_gateway, isolation, &registry, command_gateway::token()?)?;
+    let frontend = parts.add_frontend(&config.frontend, &config.downlink, logins, &registry)?;
     parts.add_decoder(&config.decoder, &registry)?;
     let registering = parts.registering(&config.accounts);
     let knocks = parts.add_held(&config.held, isolation, &registry, registering.registrar.clone())?;
@@ -172,6 +175,10 @@ fn config(args: &RunArgs) -> Result<RunConfig> {
     if !is_given("frontend", "listen") {
         config.frontend.listen.set_ip([127, 0, 0, 1].into());
     }
+    // Only the gateway in this process calls, and finds the port in the sessions topic.
+    if !is_given("downlink", "listen") {
+        config.downlink.listen = ([127, 0, 0, 1], 0).into();
+    }
     if !is_given("api", "listen") {
         config.api.listen.set_ip([127, 0, 0, 1].into());
     }
@@ -186,7 +193,7 @@ fn config(args: &RunArgs) -> Result<RunConfig> {
 }
 
 /// Whether everything that can be known before the start is usable.
-fn check(config: &RunConfig) -> Result<()> {
+fn check(config: &RunConfig, catalogue: Catalogue) -> Result<()> {
     transports::check(&config.frontend)?;
     config::check_decoder(&config.decoder)?;
     if config.kafka.brokers.is_empty() && config.decoder.exactly_once {
@@ -195,6 +202,7 @@ fn check(config: &RunConfig) -> Result<()> {
         return Err(Usage(format!("decoder.exactly_once is not possible: {why}; {hint}")).into());
     }
     config::check_registry(&config.held, &config.state, &config.public)?;
+    command_gateway::check(&config.command_gateway, catalogue)?;
     gaps::check(&config.gaps)
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use clap::Args;
+use fleetwire_downlink::Tokens;
 use fleetwire_frontend::auth::subscriber::{SubscriberSettings, Subscribers};
 use fleetwire_frontend::transports;
 use fleetwire_registry::account::{AccountSettings, WellKnown};
@@ -15,12 +16,13 @@ use fleetwire_service::{logs, metrics, open_files, secret};
 
 use crate::config::{self, DecoderConfig, FrontendConfig, Process, PublicFlags, ServiceFlags, set};
 use crate::parts::Parts;
-use crate::process;
+use crate::process::{self, Usage};
 
 /// Devices connect here; their publishes go to Kafka untouched and are acknowledged when Kafka has them.
 ///
 /// The accounts' passwords come from the environment: FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD, or the file
-/// that FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD_FILE names.
+/// that FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD_FILE names. So does the token of command gateways: FLEETWIRE_DOWNLINK_TOKEN,
+/// or FLEETWIRE_DOWNLINK_TOKEN_FILE.
 #[derive(Debug, Args)]
 pub(crate) struct FrontendArgs {
     #[command(flatten)]
@@ -30,6 +32,12 @@ pub(crate) struct FrontendArgs {
     /// Where devices connect [default: 0.0.0.0:1883]; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_MQTT")]
     mqtt: Option<SocketAddr>,
+    /// Where command gateways connect [default: 0.0.0.0:9465]; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", env = "FLEETWIRE_DOWNLINK")]
+    downlink: Option<SocketAddr>,
+    /// Where they reach this frontend [default: this machine's address and the port]
+    #[arg(long, value_name = "HOST[:PORT]", env = "FLEETWIRE_DOWNLINK_ADVERTISE")]
+    downlink_advertise: Option<String>,
 }
 
 /// Takes raw publishes from Kafka and writes positions, device events and dead letters back.
@@ -45,6 +53,8 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let mut config: FrontendConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     set(&mut config.frontend.listen, args.mqtt.as_ref());
+    set(&mut config.downlink.listen, args.downlink.as_ref());
+    set(&mut config.downlink.advertise, args.downlink_advertise.as_ref());
     args.public.apply(&mut config.public);
     config.public.check()?;
     transports::check(&config.frontend)?;
@@ -52,6 +62,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     let well_known =
         if config.frontend.allow_well_known_passwords { WellKnown::Allowed } else { WellKnown::Refused };
     let logins = logins(&config.accounts, &config.subscribers, well_known)?;
+    config.downlink.check(&logins.gateways).map_err(|err| Usage(err.to_string()))?;
     let catalogue =
         config::catalogue(&config.models, &CodecSettings::default(), args.flags.config.as_deref())?;
     let metrics = start_process(&config.process)?;
@@ -60,7 +71,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
         parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
         let registry = parts.registry(catalogue);
-        parts.add_frontend(&config.frontend, logins, &registry)?;
+        parts.add_frontend(&config.frontend, &config.downlink, logins, &registry)?;
         parts.finish(registry, admin).await
     })
 }
@@ -95,9 +106,11 @@ pub(crate) fn start_process(process: &Process) -> Result<metrics::PrometheusHand
 pub(crate) struct Logins {
     pub(crate) accounts: Accounts,
     pub(crate) subscribers: Subscribers,
+    /// What command gateways show.
+    pub(crate) gateways: Tokens,
 }
 
-/// Accounts of both kinds, with their passwords from the environment.
+/// Accounts of both kinds with their passwords, and the tokens of gateways, from the environment.
 pub(crate) fn logins(
     accounts: &BTreeMap<String, AccountSettings>,
     subscribers: &BTreeMap<String, SubscriberSettings>,
@@ -106,6 +119,7 @@ pub(crate) fn logins(
     let secret = |name: &str| secret::read(name, |variable| std::env::var(variable).ok());
     Ok(Logins {
         subscribers: Subscribers::load(subscribers, accounts, secret)?,
+        gateways: Tokens::load(secret).map_err(|err| Usage(err.to_string()))?,
         accounts: Accounts::load(accounts, well_known, secret)?,
     })
 }

@@ -1,6 +1,7 @@
 //! `fleetwire simulate`: devices that drive a pipeline.
 
 use std::net::ToSocketAddrs as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,7 +13,7 @@ use fleetwire_registry::write::{Activation, Existing, OwnLogin, Writer};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::stages::interrupted;
 use fleetwire_service::{clock, secret};
-use fleetwire_simulator::{Report, Settings, Snapshot, Stats};
+use fleetwire_simulator::{CommandLog, Report, Server, Settings, Snapshot, Stats, Verdict, Wiring};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,8 @@ use crate::target::TargetFlags;
 const ACTIVATION: Duration = Duration::from_secs(30);
 
 /// Simulated IOTM devices connect, drive around and publish as the real ones do: several records in a
-/// message, numbers in the smallest type that holds them, records without a fix, events.
+/// message, numbers in the smallest type that holds them, records without a fix, events. They obey output control:
+/// they drop commands whose time is over and repeats, switch, and report the states of their outputs.
 ///
 /// Without --mqtt they connect to the `fleetwire run` of this machine and are activated first. With --mqtt
 /// they are activated only if --kafka names where; what a device that is not activated sends is held.
@@ -59,17 +61,31 @@ pub(crate) struct SimulateArgs {
     /// Equal seeds give equal journeys
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Where the devices connect [default: the `fleetwire run` of this machine]
-    #[arg(long, value_name = "HOST:PORT")]
-    mqtt: Option<String>,
+    /// Where the devices connect; of several with commas, each connection takes one at random
+    /// [default: the `fleetwire run` of this machine]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    mqtt: Vec<String>,
+    /// Mean time after which a device loses its connection, at random; a quarter of the losses the server hears
+    /// nothing of
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    reconnect_every: Option<Duration>,
+    /// Write everything that comes down to the devices, and what they made of it, to a file, a JSON object a line
+    #[arg(long, value_name = "FILE")]
+    command_log: Option<PathBuf>,
+    /// Output that the static signal S1 drives, 1 to 4, so that telemetry shows it
+    #[arg(long, value_name = "OUTPUT")]
+    s1: Option<u8>,
+    /// The same for S2
+    #[arg(long, value_name = "OUTPUT")]
+    s2: Option<u8>,
     #[command(flatten)]
     target: TargetFlags,
 }
 
 pub(crate) fn simulate(args: &SimulateArgs) -> Result<Exit> {
-    let settings = settings(args)?;
+    let mut settings = settings(args)?;
     settings.validate().map_err(|err| Usage(err.to_string()))?;
-    if args.mqtt.is_none() || args.target.kafka.is_some() {
+    if args.mqtt.is_empty() || args.target.kafka.is_some() {
         activate_fleet(args, &settings)?;
     } else {
         say(
@@ -79,6 +95,12 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<Exit> {
     process::block_on(async {
         let (stop, stats) = (CancellationToken::new(), Arc::new(Stats::new()));
         let done = CancellationToken::new();
+        let mut log = None;
+        if let Some(path) = &args.command_log {
+            let (writer, received) = CommandLog::create(path).with_context(|| path.display().to_string())?;
+            settings.received = Some(received);
+            log = Some((writer, path));
+        }
         let running = async {
             let report = fleetwire_simulator::run(settings, stop.clone(), Arc::clone(&stats)).await;
             done.cancel();
@@ -92,19 +114,22 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<Exit> {
             }
         };
         let (report, ()) = tokio::join!(running, watching);
+        // The run has dropped its end by now.
+        if let Some((writer, path)) = log {
+            writer.finish().await.with_context(|| path.display().to_string())?;
+        }
         print_report(&report?);
         Ok(Exit::Done)
     })
 }
 
 fn settings(args: &SimulateArgs) -> Result<Settings> {
-    let (host, port) = if let Some(address) = &args.mqtt {
-        parse_address(address)?
-    } else {
+    let mut servers = args.mqtt.iter().map(|address| parse_address(address)).collect::<Result<Vec<_>>>()?;
+    if servers.is_empty() {
         let mqtt = args.target.running()?.mqtt;
         let ip = if mqtt.ip().is_unspecified() { [127, 0, 0, 1].into() } else { mqtt.ip() };
-        (ip.to_string(), mqtt.port())
-    };
+        servers.push(Server { host: ip.to_string(), port: mqtt.port() });
+    }
     let variable = password_variable("bce_device");
     let password = secret::read(&variable, |name| std::env::var(name).ok())?;
     let start = UNIX_EPOCH + Duration::from_millis(u64::try_from(clock::unix_ms()).unwrap_or(0));
@@ -118,18 +143,21 @@ fn settings(args: &SimulateArgs) -> Result<Settings> {
         duration: args.duration,
         rate: args.rate,
         seed: args.seed,
-        ..Settings::new(host, port, password.unwrap_or_else(|| WELL_KNOWN_PASSWORD.into()), start)
+        servers,
+        reconnect_every: args.reconnect_every,
+        wiring: Wiring { s1: args.s1, s2: args.s2, ..Wiring::default() },
+        ..Settings::new("", 0, password.unwrap_or_else(|| WELL_KNOWN_PASSWORD.into()), start)
     })
 }
 
-fn parse_address(address: &str) -> Result<(String, u16)> {
+fn parse_address(address: &str) -> Result<Server> {
     let wrong = || Usage(format!("--mqtt wants HOST:PORT, not `{address}`"));
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let found = (host, port).to_socket_addrs();
     found.map_err(|err| Usage(format!("--mqtt {address}: {err}")))?;
-    Ok((host.to_owned(), port))
+    Ok(Server { host: host.to_owned(), port })
 }
 
 fn range(text: &str) -> Result<(u32, u32), String> {
@@ -190,11 +218,14 @@ async fn show(args: &SimulateArgs, stats: &Stats) {
 fn progress(now: &Snapshot) -> String {
     let refused: u64 = now.refused.values().sum();
     let failed: u64 = now.failed.values().sum();
+    let commands: u64 = now.commands.values().sum();
+    let executed = now.commands.get(&Verdict::Executed).copied().unwrap_or(0);
     let latency = |value: Option<Duration>| {
         value.map_or("-".to_owned(), |v| format!("{:.1} ms", v.as_secs_f64() * 1e3))
     };
     format!(
-        "{} connected, {} acknowledged, {} records, PUBACK p50 {} p99 {}, {refused} refused, {failed} failures",
+        "{} connected, {} acknowledged, {} records, PUBACK p50 {} p99 {}, {refused} refused, {failed} failures, \
+         {commands} commands, {executed} executed",
         now.connected,
         now.acknowledged,
         now.records,
@@ -210,6 +241,12 @@ fn print_report(report: &Report) {
     let unacknowledged = report.totals.published.saturating_sub(report.totals.acknowledged);
     if unacknowledged > 0 {
         println!("{unacknowledged} messages were sent and not acknowledged; a real device sends them again");
+    }
+    for (verdict, times) in &report.totals.commands {
+        println!("{times} commands {verdict}");
+    }
+    if report.totals.cuts > 0 {
+        println!("{} connections were lost on purpose", report.totals.cuts);
     }
     for (refusal, devices) in &report.totals.refused {
         println!("{devices} devices refused: {refusal}");

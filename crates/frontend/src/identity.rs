@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use fleetwire_model::DeviceId;
 
 use crate::auth::subscriber::Seat;
+use crate::downlink::Desk;
 use crate::handover::Handover;
 use crate::record::Head;
 use crate::revoked::Admitted;
@@ -22,6 +23,8 @@ pub enum Identity {
         visit: Option<Visit>,
         /// When something of it was held last.
         handover: Handover,
+        /// Where it takes commands.
+        desk: Desk,
         /// What its records begin with.
         head: Head,
     },

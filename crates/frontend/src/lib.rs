@@ -6,6 +6,8 @@
 pub mod auth;
 pub mod config;
 pub mod directory;
+mod dispatch;
+pub mod downlink;
 pub mod fabric;
 mod handover;
 pub mod identity;

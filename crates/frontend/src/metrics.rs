@@ -294,10 +294,3 @@ fn describe_publishes() {
         "Publishes that Kafka did not take, by code."
     );
 }
-
-/// What became of downlinks, by outcome.
-pub(crate) fn downlink_metrics() -> CounterFamily {
-    let name = "fleetwire_frontend_downlinks_total";
-    describe_counter!(name, "Downlinks for sessions of this frontend, by outcome.");
-    CounterFamily::new(name, "outcome", &["acknowledged"])
-}

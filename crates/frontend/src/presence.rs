@@ -99,7 +99,7 @@ impl Presence {
 
     fn note(&self, event: &Event<'_>) {
         match event {
-            Event::Connected(facts) => self.with(facts, |table, device| table.connect(device, facts)),
+            Event::Connected(facts) => self.connected(facts),
             Event::Subscribed(facts, _) | Event::StillSubscribed(facts, _) => self.subscribed(facts, true),
             Event::Unsubscribed(facts, _, left) => self.subscribed(facts, *left > 0),
             Event::Disconnected(facts, end) => self.with(facts, |table, device| {
@@ -108,6 +108,17 @@ impl Presence {
                 }
             }),
             _ => {}
+        }
+    }
+
+    /// From its epoch on the session takes commands.
+    fn connected(&self, facts: &SessionFacts) {
+        if let Some(Identity::Device { device, desk, .. }) = facts.identity() {
+            self.change(|table| {
+                if let Some(epoch) = table.connect(device, facts) {
+                    desk.open(epoch);
+                }
+            });
         }
     }
 

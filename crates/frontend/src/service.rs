@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, ensure};
+use fleetwire_downlink::{DownlinkServerSettings, Tokens};
 use fleetwire_kafka::{ClientSettings, Producer};
 use fleetwire_model::{Topic, Topics};
-use fleetwire_mqtt::packet::QoS;
 use fleetwire_mqtt::{
-    self as mqtt, Authenticator, BindError, Ingest, Limits, Listener, Parts, Server, Sessions, Transport,
+    self as mqtt, Authenticator, BindError, Ingest, Limits, Listener, Parts, Server, Transport,
 };
 use fleetwire_registry::Accounts;
 use fleetwire_service::clock;
 use fleetwire_service::health::{Condition, Health};
-use fleetwire_service::metrics::CounterFamily;
 use fleetwire_service::open_files;
 use fleetwire_service::stages::Stages;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -27,12 +25,13 @@ use crate::auth::Doorkeeper;
 use crate::auth::subscriber::Subscribers;
 use crate::config::FrontendSettings;
 use crate::directory::Directory;
-use crate::fabric::{self, Dispatcher, Downlink, Fabric, Outgoing};
+use crate::dispatch::dispatch;
+use crate::downlink::{Crossings, Downlinks};
+use crate::fabric;
 use crate::ingest::{self, KafkaIngest, Origin};
-use crate::metrics::{DoorMetrics, IngestMetrics, downlink_metrics};
+use crate::metrics::{DoorMetrics, IngestMetrics};
 use crate::presence::{Names, Told, Watchers};
 use crate::revoked::Revoker;
-use crate::session_metrics::MessageMetrics;
 use crate::transports;
 
 /// How often the producer's connection is looked at for readiness.
@@ -51,6 +50,10 @@ pub struct Dependencies {
     pub accounts: Accounts,
     /// Subscriber accounts with their passwords; most deployments have none.
     pub subscribers: Subscribers,
+    /// Where gateways are served.
+    pub downlink: DownlinkServerSettings,
+    /// What gateways show.
+    pub downlink_tokens: Tokens,
     /// Who this frontend is.
     pub origin: Origin,
     /// Conditions of the process.
@@ -69,14 +72,15 @@ pub struct Frontend {
     pub address: SocketAddr,
     /// Where devices connect, and how; plain TCP first.
     pub listeners: Vec<Listener>,
-    /// Publishes downlink to devices of this frontend.
-    pub fabric: Fabric,
+    /// Where gateways connect; none if they are not served.
+    pub downlink: Option<SocketAddr>,
 }
 
-/// Binds the listener and adds the frontend's tasks, in three stages: sessions first, then the producer, then what is
-/// told of the sessions.
+/// Binds the listeners and adds the frontend's tasks, in four stages: gateways first, then the sessions, then the
+/// producer, then what is told of the sessions.
 pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stages) -> Result<Frontend> {
-    let Dependencies { kafka, topics, directory, accounts, subscribers, origin, health, grace } = needs;
+    let Dependencies { kafka, topics, directory, accounts, subscribers, origin, health, grace, .. } = needs;
+    let downlinks = Downlinks::bind(&needs.downlink, needs.downlink_tokens)?;
     let metrics = IngestMetrics::new();
     let producer = Producer::new(&kafka, {
         let metrics = metrics.clone();
@@ -86,8 +90,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         topic: topics.name(Topic::Sessions),
         frontend_id: origin.frontend_id.clone(),
         run: Ulid::generate().to_string(),
-        // Nothing is served to other services yet.
-        address: String::new(),
+        address: downlinks.advertised(),
     };
     let told = Told::new(&kafka, names, directory.clone(), settings)?;
     let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
@@ -101,11 +104,15 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let listeners = server.listeners();
     let address = server.local_addr().context("the MQTT address is unknown")?;
     let (fabric, dispatcher) = fabric::start()?;
-    ingest.connect_listeners(fabric.clone(), server.sessions());
-
     let sessions = server.sessions();
+    ingest.connect_listeners(fabric.clone(), sessions.clone());
+
+    let crossings = Arc::new(Crossings::default());
+    let way = (fabric, Arc::clone(&crossings));
+    let downlink = downlinks.add_to(stages, sessions.clone(), way, grace.mul_f64(0.1));
     let stop = stages.open("sessions");
-    stages.spawn("downlink dispatcher", dispatch(dispatcher, stop.clone(), &health, server.sessions()));
+    let dispatching = dispatch(dispatcher, stop.clone(), &health, sessions.clone(), crossings);
+    stages.spawn("downlink dispatcher", dispatching);
     stages.spawn("revoked sessions", Revoker::new(directory).run(server.sessions(), stop.clone()));
     stages.spawn("MQTT listener", async move {
         server.run(stop.clone()).await;
@@ -119,7 +126,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     for Listener { transport, address } in &listeners {
         info!(%address, transport = transport.code(), "devices may connect");
     }
-    Ok(Frontend { address, listeners, fabric })
+    Ok(Frontend { address, listeners, downlink })
 }
 
 /// Checks the settings against each other and against the limit of open files, and binds.
@@ -168,60 +175,6 @@ fn mqtt_settings(settings: &FrontendSettings, grace: Duration) -> mqtt::Settings
     };
     settings.sessions.apply(&mut all);
     all
-}
-
-/// Hands downlink from the router to the sessions, and counts what became of it.
-fn dispatch(
-    dispatcher: Dispatcher,
-    stop: CancellationToken,
-    health: &Health,
-    sessions: Sessions,
-) -> impl Future<Output = Result<()>> + use<> {
-    let condition = health.condition("downlink_router");
-    let outcomes = Arc::new(downlink_metrics());
-    let (pending, answers) = tokio::sync::mpsc::channel(1024);
-    let deliver = {
-        let outcomes = Arc::clone(&outcomes);
-        let messages = MessageMetrics::new();
-        move |outgoing| match outgoing {
-            Outgoing::Downlink(downlink) => hand_over(&sessions, downlink, &pending, &outcomes),
-            Outgoing::Message(message) => messages.published(sessions.publish(&message)),
-        }
-    };
-    async move {
-        let counting = count_outcomes(answers, &outcomes);
-        // The dispatcher holds the channel's sender: when it ends, counting ends.
-        let (result, ()) = tokio::join!(dispatcher.run(stop, condition, deliver), counting);
-        result
-    }
-}
-
-type Answer = oneshot::Receiver<mqtt::DeliveryOutcome>;
-
-fn hand_over(
-    sessions: &Sessions,
-    downlink: Downlink,
-    pending: &tokio::sync::mpsc::Sender<Answer>,
-    outcomes: &CounterFamily,
-) {
-    let (reply, answer) = oneshot::channel();
-    let Downlink { client_id, topic, payload } = downlink;
-    let message = mqtt::Downlink::new(topic, payload, QoS::AtLeastOnce);
-    sessions.deliver(&client_id, message, reply);
-    if pending.try_send(answer).is_err() {
-        outcomes.increment("not_followed");
-    }
-}
-
-/// Counts answers in the order in which they were asked for, each within a bounded time.
-async fn count_outcomes(mut answers: tokio::sync::mpsc::Receiver<Answer>, outcomes: &CounterFamily) {
-    const PATIENCE: Duration = Duration::from_secs(30);
-    while let Some(answer) = answers.recv().await {
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(outcome)) => outcomes.increment(outcome.code()),
-            Ok(Err(_)) | Err(_) => outcomes.increment("unanswered"),
-        }
-    }
 }
 
 /// Keeps readiness true to the producer's connection, ends the process when the producer is broken, and

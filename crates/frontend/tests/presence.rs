@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use fleetwire_apache_kafka::{ApacheKafka, TestKafka};
+use fleetwire_downlink::{DownlinkServerSettings, Tokens};
 use fleetwire_frontend::auth::subscriber::Subscribers;
 use fleetwire_frontend::directory::Directory;
 use fleetwire_frontend::ingest::Origin;
@@ -96,6 +97,8 @@ impl House {
                 accounts: Accounts::load(&std::collections::BTreeMap::new(), WellKnown::Default, secret)
                     .unwrap(),
                 subscribers: Subscribers::default(),
+                downlink: DownlinkServerSettings { enabled: false, ..DownlinkServerSettings::default() },
+                downlink_tokens: Tokens::default(),
                 origin: Origin { frontend_id: id.into(), region: String::new(), host: String::new() },
                 health: Health::default(),
                 grace: GRACE,

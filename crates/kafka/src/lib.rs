@@ -9,6 +9,7 @@ mod consumer;
 mod embedded;
 mod error;
 mod fenced;
+mod follow;
 mod message;
 mod metrics;
 mod partitioner;
@@ -28,6 +29,7 @@ pub use consumer::{
 pub use embedded::{EmbeddedError, EmbeddedLog, EmbeddedOptions};
 pub use error::{ClientError, DeliveryError, FlushError, SendError};
 pub use fenced::{FencedError, FencedWriter};
+pub use follow::PartitionFollower;
 pub use message::Message;
 pub use partitioner::partition_of;
 pub use producer::{Delivered, Delivery, Producer, Record};

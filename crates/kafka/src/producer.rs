@@ -145,6 +145,16 @@ impl<O: Send + 'static> Producer<O> {
 
     /// Hands a record over without waiting. On an error the opaque comes straight back and the handler hears nothing.
     pub fn send(&self, record: Record<'_>, opaque: O) -> Result<(), (SendError, O)> {
+        self.send_to(None, record, opaque)
+    }
+
+    /// As [`Self::send`], to a partition that is named, whatever the key says.
+    pub(crate) fn send_to(
+        &self,
+        partition: Option<i32>,
+        record: Record<'_>,
+        opaque: O,
+    ) -> Result<(), (SendError, O)> {
         let refuse = |error: SendError, opaque: O| {
             self.shared.metrics.refused(error);
             Err((error, opaque))
@@ -160,6 +170,7 @@ impl<O: Send + 'static> Producer<O> {
         let sent = is_timed.then(Instant::now);
         let travelling = Box::new(Travelling { opaque: Mutex::new(opaque), bytes, sent });
         let mut message = BaseRecord::<[u8], [u8], _>::with_opaque_to(record.topic, travelling);
+        message.partition = partition;
         message.key = record.key;
         message.payload = record.payload;
         message.timestamp = record.timestamp_ms;

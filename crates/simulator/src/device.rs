@@ -1,7 +1,8 @@
 //! What one device sends, message by message: a function of its number, the seed and the settings. Three
 //! models take turns, after captures of real ones: a plain tracker, one with driver key and cell, and one
-//! on the vehicle's bus.
+//! on the vehicle's bus. All of them report the states of their outputs, and store a record when one is switched.
 
+use std::collections::VecDeque;
 use std::time::{Duration, UNIX_EPOCH};
 
 use fleetwire_codec::iotm::write::{Payload, WriteError};
@@ -11,6 +12,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::journey::Journey;
+use crate::outputs::{Outputs, States};
 use crate::{Settings, fleet};
 
 /// Topic of telemetry.
@@ -19,6 +21,10 @@ const TELEMETRY_TOPIC: &str = "BCE/D";
 const EVENT_TOPIC: &str = "BCE/E";
 /// Codes of events that captures hold; what they mean is not public.
 const EVENT_CODES: &[(u8, u8)] = &[(0, 1), (100, 51), (221, 0)];
+/// Sensor ids of the states of OUT1 to OUT4.
+const OUTPUT_IDS: [u16; 4] = [0x0094, 0x0095, 0x0096, 0x009A];
+/// Records of switched outputs that a device keeps until it can send them; the oldest goes first, as in a full memory.
+const MOST_STORED: usize = 200;
 /// In the closed loop a device sends what it stored since then, seconds before the run.
 const BACKLOG_S: u32 = 24 * 3600;
 
@@ -59,6 +65,9 @@ pub struct Device {
     ignition: bool,
     event_due: bool,
     settings: Pace,
+    outputs: Outputs,
+    /// Time and items of records that a switched output made the device store.
+    stored: VecDeque<(u32, Vec<(u16, Value<'static>)>)>,
 }
 
 /// What a device needs of the settings.
@@ -67,6 +76,8 @@ struct Pace {
     interval_s: f64,
     least_records: u32,
     most_records: u32,
+    /// When the run began, seconds since 1970: no output was on before.
+    start_s: u32,
 }
 
 impl Device {
@@ -79,8 +90,9 @@ impl Device {
         let interval_s = u32::try_from(settings.interval.as_secs()).unwrap_or(BACKLOG_S);
         let memory_s = if settings.is_closed_loop() { BACKLOG_S } else { interval_s };
         let journey = Journey::new(&mut rng);
+        let imei = fleet::imei(settings.first_imei_14, index)?;
         Some(Self {
-            imei: fleet::imei(settings.first_imei_14, index)?,
+            imei,
             model: match index % 3 {
                 0 => Model::LightPlus,
                 1 => Model::Can,
@@ -99,7 +111,10 @@ impl Device {
                 interval_s: settings.interval.as_secs_f64(),
                 least_records: *settings.records.start(),
                 most_records: *settings.records.end(),
+                start_s,
             },
+            outputs: Outputs::new(imei, settings.wiring),
+            stored: VecDeque::new(),
         })
     }
 
@@ -119,6 +134,47 @@ impl Device {
         let wait_s = self.settings.interval_s * self.rng.random_range(0.8..1.2);
         self.now_s += wait_s;
         Ok((message, Duration::try_from_secs_f64(wait_s).unwrap_or(Duration::MAX)))
+    }
+
+    /// Its outputs.
+    pub(crate) const fn outputs(&mut self) -> &mut Outputs {
+        &mut self.outputs
+    }
+
+    /// Stores a record of this instant, milliseconds since 1970: an output was switched.
+    pub(crate) fn store(&mut self, at_ms: i64) {
+        let now = u32::try_from(at_ms / 1000).unwrap_or(u32::MAX);
+        let time = if self.settings.interval_s > 0.0 {
+            // What is sent later is not older.
+            let passed = now.saturating_sub(self.clock_s);
+            self.clock_s += passed;
+            self.journey.advance(passed, &mut self.rng);
+            self.clock_s
+        } else {
+            // Beside the backlog.
+            now
+        };
+        let items = self.items(time);
+        if self.stored.len() >= MOST_STORED {
+            self.stored.pop_front();
+        }
+        self.stored.push_back((time, items));
+    }
+
+    /// Whether a record of a switched output waits.
+    pub(crate) fn has_stored(&self) -> bool {
+        !self.stored.is_empty()
+    }
+
+    /// A message with the records of switched outputs that wait.
+    pub(crate) fn stored_message(&mut self) -> Result<Message, WriteError> {
+        let mut payload = Payload::new().imei(self.imei);
+        let mut records = 0;
+        for (time_s, items) in self.stored.drain(..) {
+            payload = payload.telemetry(time_s, &items)?;
+            records += 1;
+        }
+        Ok(Message { topic: TELEMETRY_TOPIC, payload: payload.finish(), records })
     }
 
     fn event(&mut self) -> Result<Message, WriteError> {
@@ -147,16 +203,23 @@ impl Device {
     }
 
     fn record(&mut self, payload: Payload) -> Result<Payload, WriteError> {
+        let items = self.items(self.clock_s);
+        payload.telemetry(self.clock_s, &items)
+    }
+
+    fn items(&mut self, time_s: u32) -> Vec<(u16, Value<'static>)> {
         let changed = self.ignition != self.journey.ignition();
         self.ignition = self.journey.ignition();
         self.event_due |= changed;
         let gps = self.gps();
-        let items = match self.model {
+        let mut items = match self.model {
             Model::Light => self.light_items(gps),
             Model::LightPlus => self.light_plus_items(gps, changed),
             Model::Can => self.can_items(gps),
         };
-        payload.telemetry(self.clock_s, &items)
+        let states = if time_s < self.settings.start_s { States::default() } else { self.outputs.states() };
+        items.extend(OUTPUT_IDS.into_iter().zip(states.map(Value::Bool)));
+        items
     }
 
     /// The GPS structure; without a fix it repeats the last coordinates and nothing else.
@@ -224,7 +287,6 @@ impl Device {
             (0x2005, network(self.rng.random_range(53..90))),
             (0x0002, Value::Bool(gps.speed_kmh > 0)),
             (0x000B, Value::Bool(registered)),
-            (0x0094, Value::Bool(false)),
             (0x0012, Value::Bool(false)),
             (0x001E, Value::Bool(self.ignition)),
         ]);
@@ -247,8 +309,6 @@ impl Device {
             (0x2008, Value::Unsigned(on * self.rng.random_range(110..130))),
             (0x2000, Value::Unsigned(gps.speed_kmh.into())),
             (0xD000, Value::Gps(gps)),
-            (0x0094, Value::Bool(false)),
-            (0x0095, Value::Bool(false)),
             (0x2001, Value::Unsigned(gps.satellites.into())),
             (0x2005, Value::Unsigned(self.rng.random_range(53..90))),
             (0x0013, Value::Bool(self.ignition)),

@@ -1,7 +1,7 @@
 //! A run: the devices as tasks of one set, from the first connection to the last farewell.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::device::Device;
 use crate::session::{Client, Run};
 use crate::stats::{Refusal, Report, Stats};
-use crate::{Invalid, Settings};
+use crate::{Invalid, Server, Settings};
 
 /// How long the server may take to accept the first connection.
 const FIRST_CONNECTION: Duration = Duration::from_secs(5);
@@ -28,9 +28,9 @@ pub enum SimulateError {
     /// Nobody listens.
     #[error("no MQTT server at {host}:{port}")]
     Unreachable {
-        /// Host of the settings.
+        /// Host of the last server of the settings.
         host: String,
-        /// Port of the settings.
+        /// Its port.
         port: u16,
         /// What the system says.
         source: std::io::Error,
@@ -53,6 +53,8 @@ pub async fn run(
     stats: Arc<Stats>,
 ) -> Result<Report, SimulateError> {
     settings.validate()?;
+    // The devices' clocks show the settings' start now.
+    let clock = Instant::now();
     let probe = reach(&settings);
     match stop.run_until_cancelled(probe).await {
         Some(reached) => reached?,
@@ -65,6 +67,9 @@ pub async fn run(
         budget: Budget::new(settings.messages, settings.rate, start),
         stats: Arc::clone(&stats),
         stop: stop.clone(),
+        clock,
+        start_ms: i64::try_from(settings.start.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
+            .unwrap_or(i64::MAX),
         settings,
     });
     let mut devices = set_off(&run);
@@ -88,16 +93,23 @@ pub async fn run(
     }
 }
 
-/// Opens and closes a connection, so that a wrong address is told at once rather than by every device.
+/// Opens and closes a connection, so that a wrong address is told at once rather than by every device. One server that
+/// answers is enough.
 async fn reach(settings: &Settings) -> Result<(), SimulateError> {
-    let connect = TcpStream::connect((settings.host.as_str(), settings.port));
-    let outcome = timeout(FIRST_CONNECTION, connect).await;
-    let outcome = outcome.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-    outcome.map(drop).map_err(|source| SimulateError::Unreachable {
-        host: settings.host.clone(),
-        port: settings.port,
-        source,
-    })
+    let mut outcome = Err(SimulateError::Invalid(Invalid::Servers));
+    for Server { host, port } in &settings.servers {
+        let connected = timeout(FIRST_CONNECTION, TcpStream::connect((host.as_str(), *port))).await;
+        let connected = connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        outcome = connected.map(drop).map_err(|source| SimulateError::Unreachable {
+            host: host.clone(),
+            port: *port,
+            source,
+        });
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 fn set_off(run: &Arc<Run>) -> JoinSet<()> {

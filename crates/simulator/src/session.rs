@@ -1,5 +1,8 @@
-//! The MQTT side of one device: connect, subscribe, publish, reconnect. A message is kept until its PUBACK
-//! and sent again on the next connection, as devices do.
+//! The MQTT side of one device: connect, subscribe, publish, obey, reconnect. A message is kept until its PUBACK and
+//! sent again on the next connection, as devices do.
+
+mod downlink;
+mod end;
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -8,8 +11,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rumqttc::{
-    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, Incoming, MqttOptions,
-    Outgoing, QoS, StateError, SubscribeReasonCode, mqttbytes,
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, Incoming, MqttOptions, Outgoing, QoS,
+    SubscribeReasonCode,
 };
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -19,7 +22,8 @@ use tracing::debug;
 use crate::Settings;
 use crate::budget::Budget;
 use crate::device::{Device, Message};
-use crate::stats::{Failure, Refusal, Stats};
+use crate::stats::{Failure, Stats};
+use end::End;
 
 /// Failures in a row after which a device stays away.
 const MAX_FAILURES: u32 = 12;
@@ -27,8 +31,10 @@ const MAX_FAILURES: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a farewell may take.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// A session of this length was no failure, whatever ended it.
+const LONG: Duration = Duration::from_secs(10);
+/// Share of lost connections that the server hears nothing of.
+const SILENT: f64 = 0.25;
 /// The largest packet, bytes: a message of 200 records is below it.
 const MAX_PACKET: usize = 256 * 1024;
 
@@ -39,14 +45,18 @@ pub(crate) struct Run {
     pub(crate) budget: Budget,
     pub(crate) stats: std::sync::Arc<Stats>,
     pub(crate) stop: CancellationToken,
+    /// When the devices' clocks showed the settings' start.
+    pub(crate) clock: Instant,
+    /// That start, milliseconds since 1970.
+    pub(crate) start_ms: i64,
 }
 
-/// How a session ended.
-enum End {
-    /// Nothing more is to be sent.
-    Done,
-    Refused(Refusal),
-    Lost(Failure),
+impl Run {
+    /// What the devices' clocks show, milliseconds since 1970.
+    pub(crate) fn clock_ms(&self) -> i64 {
+        let passed = i64::try_from(self.clock.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.start_ms.saturating_add(passed)
+    }
 }
 
 /// A message that was handed over and has no PUBACK yet.
@@ -56,24 +66,36 @@ struct Unacknowledged {
     packet_id: Option<u16>,
 }
 
+/// What a session does next.
+enum Step {
+    Event(Box<Result<Event, ConnectionError>>),
+    Finished,
+    Over(End),
+}
+
 /// A device on its way through sessions.
 pub(crate) struct Client<'a> {
     run: &'a Run,
     device: Device,
-    next: Option<(Message, Instant)>,
+    /// When the next message leaves; it is made then, of what is so then.
+    next: Option<Instant>,
     next_at: Instant,
     exhausted: bool,
     unacknowledged: VecDeque<Unacknowledged>,
     is_connected: bool,
-    /// Whether the session brought a PUBACK.
+    /// Whether the session brought something.
     has_progress: bool,
     /// Until when PUBACKs are awaited, once the device is to stop.
     deadline: Option<Instant>,
+    rng: StdRng,
+    /// The connection before, if the server was to hear nothing of its loss: nobody reads it, nobody closes it.
+    silent: Option<(AsyncClient, EventLoop)>,
 }
 
 impl<'a> Client<'a> {
     pub(crate) fn new(run: &'a Run, device: Device) -> Self {
         Self {
+            rng: StdRng::seed_from_u64(device.imei().number() ^ run.settings.seed),
             run,
             device,
             next: None,
@@ -83,34 +105,41 @@ impl<'a> Client<'a> {
             is_connected: false,
             has_progress: false,
             deadline: None,
+            silent: None,
         }
     }
 
     /// Lives until the run ends, the server refuses the device, or the device gives up.
     pub(crate) async fn live(mut self) {
-        let mut rng = StdRng::seed_from_u64(self.device.imei().number());
         let mut failures = 0;
         while !self.run.stop.is_cancelled() {
+            let began = Instant::now();
             // On the heap: what a client with TLS and WebSocket inside needs is large.
             let end = Box::pin(self.session()).await;
             if std::mem::take(&mut self.is_connected) {
                 self.run.stats.disconnected();
             }
-            if std::mem::take(&mut self.has_progress) {
+            if std::mem::take(&mut self.has_progress) || began.elapsed() >= LONG {
                 failures = 0;
             }
             let failure = match end {
                 End::Done => return,
                 End::Refused(refusal) => return self.run.stats.refused(refusal),
-                End::Lost(failure) => failure,
+                End::Lost(failure) => Some(failure),
+                End::Cut => None,
             };
-            self.run.stats.failed(failure);
-            failures += 1;
+            if let Some(failure) = failure {
+                self.run.stats.failed(failure);
+                failures += 1;
+            } else {
+                self.run.stats.cut();
+            }
             if failures >= MAX_FAILURES {
                 return self.run.stats.failed(Failure::GaveUp);
             }
-            let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1)).min(LONGEST_PAUSE);
-            let jittered = pause.mul_f64(rng.random_range(0.5..1.5));
+            let doubled = 1 << failures.saturating_sub(1);
+            let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
+            let jittered = pause.mul_f64(self.rng.random_range(0.5..1.5));
             if self.run.stop.run_until_cancelled(sleep(jittered)).await.is_none() {
                 return;
             }
@@ -118,48 +147,78 @@ impl<'a> Client<'a> {
     }
 
     async fn session(&mut self) -> End {
-        let (client, mut events) = self.client();
+        let Some((client, mut events)) = self.client() else {
+            return End::Lost(Failure::Network);
+        };
+        let end = self.converse(&client, &mut events).await;
+        self.drain(&mut events).await;
+        let is_silent = matches!(end, End::Cut) && self.rng.random_bool(SILENT);
+        self.silent = is_silent.then_some((client, events));
+        end
+    }
+
+    async fn converse(&mut self, client: &AsyncClient, events: &mut EventLoop) -> End {
+        let cut = self.run.settings.reconnect_every.and_then(|mean| {
+            // Losses that have nothing to do with each other, so many in the mean.
+            let wait = mean.mul_f64(-f64::ln(1.0 - self.rng.random_range(0.0..1.0)));
+            Instant::now().checked_add(wait)
+        });
         loop {
-            // The poll is dropped only where nothing is under way: a packet that it holds would be lost.
-            let event = {
-                let mut poll = pin!(events.poll());
-                loop {
-                    let due = self.due();
-                    if self.is_finished() {
-                        break None;
+            match self.step(client, events, cut).await {
+                Step::Finished => {
+                    self.disconnect(client, events).await;
+                    return End::Done;
+                }
+                Step::Over(end) => return end,
+                Step::Event(event) => match *event {
+                    Err(error) => {
+                        debug!(device = %self.device.imei(), %error, "session ended");
+                        return End::from(&error);
                     }
-                    tokio::select! {
-                        event = &mut poll => break Some(event),
-                        () = self.run.stop.cancelled(), if self.deadline.is_none() => {
-                            self.deadline = Some(Instant::now() + self.run.settings.grace);
-                            if !self.is_connected {
-                                return End::Done;
-                            }
+                    Ok(event) => {
+                        if self.handle(event, client).await.is_err() {
+                            return End::Lost(Failure::Protocol);
                         }
-                        () = until(self.deadline) => return End::Done,
-                        () = until(due) => {
-                            if self.send(&client).is_err() {
-                                return End::Lost(Failure::Protocol);
-                            }
-                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Publishes what is due until something else happens.
+    async fn step(&mut self, client: &AsyncClient, events: &mut EventLoop, cut: Option<Instant>) -> Step {
+        // The poll is dropped only where a session ends: what it has read by then is in the event loop's queue.
+        let mut poll = pin!(events.poll());
+        loop {
+            self.pass();
+            let (due, switch) = (self.due(), self.next_switch());
+            if self.is_finished() {
+                return Step::Finished;
+            }
+            tokio::select! {
+                event = &mut poll => return Step::Event(Box::new(event)),
+                () = self.run.stop.cancelled(), if self.deadline.is_none() => {
+                    self.deadline = Some(Instant::now() + self.run.settings.grace);
+                    if !self.is_connected {
+                        return Step::Over(End::Done);
                     }
                 }
-            };
-            match event {
-                None => return disconnect(&client, &mut events).await,
-                Some(Err(error)) => return self.ended(&error),
-                Some(Ok(event)) => {
-                    if self.handle(event, &client).is_err() {
-                        return End::Lost(Failure::Protocol);
+                () = until(self.deadline) => return Step::Over(End::Done),
+                () = until(cut), if self.deadline.is_none() => return Step::Over(End::Cut),
+                () = until(switch) => {}
+                () = until(due) => {
+                    if self.send(client).is_err() {
+                        return Step::Over(End::Lost(Failure::Protocol));
                     }
                 }
             }
         }
     }
 
-    fn client(&self) -> (AsyncClient, EventLoop) {
+    fn client(&mut self) -> Option<(AsyncClient, EventLoop)> {
         let settings = &self.run.settings;
-        let mut options = MqttOptions::new(self.device.imei().to_string(), &settings.host, settings.port);
+        let server = settings.servers.get(self.rng.random_range(0..settings.servers.len()))?;
+        let mut options = MqttOptions::new(self.device.imei().to_string(), &server.host, server.port);
         options
             .set_credentials(&settings.account, settings.password.expose_secret())
             .set_keep_alive(settings.keep_alive)
@@ -171,32 +230,40 @@ impl<'a> Client<'a> {
         let mut network = events.network_options();
         network.set_tcp_nodelay(true);
         events.set_network_options(network);
-        (client, events)
+        Some((client, events))
     }
 
     /// When the next message is to be sent; `None` while none may be.
     fn due(&mut self) -> Option<Instant> {
         let has_room = self.unacknowledged.len() < usize::from(self.run.settings.in_flight);
-        if !self.is_connected || !has_room || self.deadline.is_some() || self.exhausted {
+        if !self.is_connected || !has_room || self.deadline.is_some() {
             return None;
         }
-        if self.next.is_none() {
-            let slot = self.run.budget.take();
-            let message = slot.and_then(|slot| Some((slot, self.device.next_message().ok()?)));
-            match message {
-                Some((slot, (message, wait))) => {
-                    self.next = Some((message, slot.max(self.next_at)));
-                    // Not from now on: what an outage held up is sent as soon as it is over.
-                    self.next_at = slot.max(self.next_at) + wait;
-                }
-                None => self.exhausted = true,
-            }
+        if self.device.has_stored() {
+            return Some(Instant::now());
         }
-        self.next.as_ref().map(|(_, at)| *at)
+        if self.next.is_none() && !self.exhausted {
+            self.next = self.run.budget.take().map(|slot| slot.max(self.next_at));
+            self.exhausted = self.next.is_none();
+        }
+        self.next
     }
 
     fn send(&mut self, client: &AsyncClient) -> Result<(), ClientError> {
-        let Some((message, _)) = self.next.take() else {
+        let message = if self.device.has_stored() {
+            self.device.stored_message()
+        } else if let Some(at) = self.next.take() {
+            self.device.next_message().map(|(message, wait)| {
+                // Not from now on: what an outage held up is sent as soon as it is over.
+                self.next_at = at + wait;
+                message
+            })
+        } else {
+            return Ok(());
+        };
+        let Ok(message) = message else {
+            // No message of these settings is too long to be written.
+            self.exhausted = true;
             return Ok(());
         };
         publish(client, &message)?;
@@ -208,10 +275,11 @@ impl<'a> Client<'a> {
 
     /// Whether nothing more is to be sent, and all that was sent has its PUBACK.
     fn is_finished(&self) -> bool {
-        self.is_connected && (self.exhausted || self.deadline.is_some()) && self.unacknowledged.is_empty()
+        let has_more = self.next.is_some() || !self.exhausted || self.device.has_stored();
+        self.is_connected && (!has_more || self.deadline.is_some()) && self.unacknowledged.is_empty()
     }
 
-    fn handle(&mut self, event: Event, client: &AsyncClient) -> Result<(), ClientError> {
+    async fn handle(&mut self, event: Event, client: &AsyncClient) -> Result<(), ClientError> {
         match event {
             Event::Incoming(Incoming::ConnAck(_)) => {
                 self.is_connected = true;
@@ -225,7 +293,7 @@ impl<'a> Client<'a> {
                 }
             }
             Event::Incoming(Incoming::PubAck(ack)) => self.acknowledged(ack.pkid),
-            Event::Incoming(Incoming::Publish(_)) => self.run.stats.command(),
+            Event::Incoming(Incoming::Publish(publish)) => self.obey(&publish).await,
             Event::Incoming(Incoming::SubAck(ack))
                 if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
             {
@@ -238,7 +306,7 @@ impl<'a> Client<'a> {
 
     /// What a device does first: it subscribes to its commands and repeats what has no PUBACK.
     fn begin(&mut self, client: &AsyncClient) -> Result<(), ClientError> {
-        client.try_subscribe(format!("{}/OUTC", self.device.imei()), QoS::AtLeastOnce)?;
+        client.try_subscribe(self.command_topic(), QoS::AtLeastOnce)?;
         for sent in &mut self.unacknowledged {
             sent.packet_id = None;
             publish(client, &sent.message)?;
@@ -259,45 +327,10 @@ impl<'a> Client<'a> {
         }
         self.run.stats.acknowledged(sent.message.records, sent.since.elapsed());
     }
-
-    fn ended(&self, error: &ConnectionError) -> End {
-        let imei = self.device.imei();
-        debug!(device = %imei, %error, "session ended");
-        match error {
-            ConnectionError::ConnectionRefused(code) => match code {
-                ConnectReturnCode::RefusedProtocolVersion => End::Refused(Refusal::ProtocolVersion),
-                ConnectReturnCode::BadClientId => End::Refused(Refusal::Identifier),
-                ConnectReturnCode::BadUserNamePassword => End::Refused(Refusal::Credentials),
-                ConnectReturnCode::NotAuthorized => End::Refused(Refusal::NotAuthorized),
-                ConnectReturnCode::ServiceUnavailable => End::Lost(Failure::Unavailable),
-                ConnectReturnCode::Success => End::Lost(Failure::Protocol),
-            },
-            ConnectionError::NetworkTimeout
-            | ConnectionError::FlushTimeout
-            | ConnectionError::MqttState(StateError::AwaitPingResp) => End::Lost(Failure::Timeout),
-            ConnectionError::Io(_)
-            | ConnectionError::MqttState(
-                StateError::Io(_)
-                | StateError::ConnectionAborted
-                | StateError::Deserialization(mqttbytes::Error::Io(_)),
-            ) => End::Lost(Failure::Network),
-            _ => End::Lost(Failure::Protocol),
-        }
-    }
 }
 
 fn publish(client: &AsyncClient, message: &Message) -> Result<(), ClientError> {
     client.try_publish(message.topic, QoS::AtLeastOnce, false, message.payload.clone())
-}
-
-/// Says farewell, so that the server does not take the device for lost.
-async fn disconnect(client: &AsyncClient, events: &mut EventLoop) -> End {
-    let farewell =
-        async { while !matches!(events.poll().await, Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect))) {} };
-    if client.try_disconnect().is_ok() {
-        tokio::time::timeout(FAREWELL, farewell).await.unwrap_or_default();
-    }
-    End::Done
 }
 
 /// Waits until then, or for ever.

@@ -4,16 +4,26 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
+use tokio::sync::mpsc;
 
 use crate::fleet;
+use crate::outputs::{OUTPUTS, Wiring};
+use crate::received::Received;
 
-/// A run of a fleet.
-#[derive(Debug, Clone)]
-pub struct Settings {
+/// Where devices may connect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
     /// Host name or address of the MQTT listener.
     pub host: String,
     /// Port of the MQTT listener.
     pub port: u16,
+}
+
+/// A run of a fleet.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// MQTT listeners, one at least; each connection goes to one of them at random.
+    pub servers: Vec<Server>,
     /// MQTT user name, the account of the devices.
     pub account: String,
     /// Password of the account.
@@ -41,6 +51,12 @@ pub struct Settings {
     pub rate: Option<f64>,
     /// How long a device that is stopped waits for the PUBACKs that are still out.
     pub grace: Duration,
+    /// Mean time after which a device loses its connection; absent if it never does by itself.
+    pub reconnect_every: Option<Duration>,
+    /// How the outputs are set up.
+    pub wiring: Wiring,
+    /// Takes everything that comes down to the devices. While it is full, devices wait.
+    pub received: Option<mpsc::Sender<Received>>,
     /// Equal seeds give equal journeys.
     pub seed: u64,
     /// Time of the first records, by the devices' clocks. The caller's clock, so that a run can be repeated
@@ -52,8 +68,7 @@ impl Settings {
     /// Settings for a first look: 20 devices, a message each in five seconds, until it is stopped.
     pub fn new(host: impl Into<String>, port: u16, password: SecretString, start: SystemTime) -> Self {
         Self {
-            host: host.into(),
-            port,
+            servers: vec![Server { host: host.into(), port }],
             account: "bce_device".to_owned(),
             password,
             devices: 20,
@@ -67,6 +82,9 @@ impl Settings {
             duration: None,
             rate: None,
             grace: Duration::from_secs(5),
+            reconnect_every: None,
+            wiring: Wiring::default(),
+            received: None,
             seed: 1,
             start,
         }
@@ -82,12 +100,19 @@ impl Settings {
             (*self.records.start() >= 1 && *self.records.end() <= 200, Invalid::Records),
             ((1..=1000).contains(&self.in_flight), Invalid::InFlight),
             (self.keep_alive.is_zero() || self.keep_alive >= Duration::from_secs(1), Invalid::KeepAlive),
+            (!self.servers.is_empty(), Invalid::Servers),
+            (self.reconnect_every.is_none_or(|mean| mean >= Duration::from_millis(100)), Invalid::Reconnect),
+            (self.wired().all(|output| (1..=OUTPUTS).contains(&output.into())), Invalid::Wiring),
             (self.rate.is_none_or(|rate| rate.is_finite() && rate > 0.0), Invalid::Rate),
         ];
         match checks.into_iter().find(|(holds, _)| !holds) {
             Some((_, invalid)) => Err(invalid),
             None => Ok(()),
         }
+    }
+
+    fn wired(&self) -> impl Iterator<Item = u8> {
+        [self.wiring.s1, self.wiring.s2].into_iter().flatten()
     }
 
     /// Whether devices send as fast as they are acknowledged.
@@ -114,6 +139,15 @@ pub enum Invalid {
     /// Between zero and a second.
     #[error("keep-alive is off or a second at least")]
     KeepAlive,
+    /// Nowhere to connect.
+    #[error("a fleet has a server to connect to")]
+    Servers,
+    /// Hardly ever connected.
+    #[error("devices lose their connection every 100 ms or less often")]
+    Reconnect,
+    /// An output that no device has.
+    #[error("a static signal drives an output from 1 to 4")]
+    Wiring,
     /// Not a positive number.
     #[error("a rate is more than zero messages a second")]
     Rate,

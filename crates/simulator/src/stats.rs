@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::outputs::Verdict;
+
 /// Why a server does not take a device, by its CONNACK. The device does not try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
@@ -72,7 +74,7 @@ pub struct Stats {
     acknowledged: AtomicU64,
     records: AtomicU64,
     out_of_order: AtomicU64,
-    commands: AtomicU64,
+    cuts: AtomicU64,
     rest: Mutex<Rest>,
 }
 
@@ -80,6 +82,7 @@ pub struct Stats {
 struct Rest {
     refused: BTreeMap<Refusal, u64>,
     failed: BTreeMap<Failure, u64>,
+    commands: BTreeMap<Verdict, u64>,
     /// Microseconds from handing a message over until its PUBACK.
     latency: Option<Histogram<u64>>,
 }
@@ -101,10 +104,11 @@ impl Stats {
             acknowledged: AtomicU64::new(0),
             records: AtomicU64::new(0),
             out_of_order: AtomicU64::new(0),
-            commands: AtomicU64::new(0),
+            cuts: AtomicU64::new(0),
             rest: Mutex::new(Rest {
                 refused: BTreeMap::new(),
                 failed: BTreeMap::new(),
+                commands: BTreeMap::new(),
                 // A minute at the most, to three digits, which are bounds that a histogram can have.
                 latency: Histogram::new_with_max(60_000_000, 3).ok(),
             }),
@@ -127,7 +131,8 @@ impl Stats {
             acknowledged: get(&self.acknowledged),
             records: get(&self.records),
             out_of_order: get(&self.out_of_order),
-            commands: get(&self.commands),
+            cuts: get(&self.cuts),
+            commands: rest.commands.clone(),
             refused: rest.refused.clone(),
             failed: rest.failed.clone(),
             latency_p50: latency(0.5),
@@ -166,8 +171,12 @@ impl Stats {
         add(&self.out_of_order);
     }
 
-    pub(crate) fn command(&self) {
-        add(&self.commands);
+    pub(crate) fn cut(&self) {
+        add(&self.cuts);
+    }
+
+    pub(crate) fn command(&self, verdict: Verdict) {
+        *self.rest().commands.entry(verdict).or_default() += 1;
     }
 
     pub(crate) fn refused(&self, refusal: Refusal) {
@@ -205,8 +214,10 @@ pub struct Snapshot {
     pub records: u64,
     /// PUBACKs that came before that of an earlier message.
     pub out_of_order: u64,
-    /// Messages that came down to the devices.
-    pub commands: u64,
+    /// Connections that devices lost because the settings say so.
+    pub cuts: u64,
+    /// What devices made of the messages that came down to them.
+    pub commands: BTreeMap<Verdict, u64>,
     /// Devices that the server does not take.
     pub refused: BTreeMap<Refusal, u64>,
     /// What went wrong with sessions.

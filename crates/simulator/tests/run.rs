@@ -8,9 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use acceptor::{Clients, Manners, listen};
-use fleetwire_codec::{Decoded, iotm};
-use fleetwire_simulator::{Failure, Refusal, Report, Settings, SimulateError, Stats, run};
+use fleetwire_codec::iotm::output::{Act, Action, Function, OutputControl, Polarity, TimedOutput, UniqueId};
+use fleetwire_codec::{Body, Decoded, iotm};
+use fleetwire_model::Imei;
+use fleetwire_simulator::{
+    Failure, Received, Refusal, Report, Server, Settings, SimulateError, Stats, Verdict, imei, run,
+};
 use rumqttc::ConnectReturnCode;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -183,4 +188,86 @@ async fn a_server_that_acknowledges_nothing_gets_no_more_than_the_window() {
     stop.cancel();
     let report = timeout(LIMIT, running.join_next()).await.unwrap().unwrap().unwrap().unwrap();
     assert_eq!((report.totals.published, report.totals.acknowledged), (20, 0));
+}
+
+/// OUT2 on for a second and a half.
+fn command(imei: Imei, unique_id: u8, expires: u32) -> Vec<u8> {
+    let action = Action::Timed {
+        output: TimedOutput::Out2,
+        function: Function::new(Act::On),
+        duration: Duration::from_millis(1500).try_into().unwrap(),
+    };
+    let unique_id = UniqueId::new(unique_id).unwrap();
+    OutputControl { imei: Some(imei), expires, unique_id, action }.write(Polarity::OneIsOn)
+}
+
+/// States of OUT2 in the telemetry of a device, with the times of their records.
+fn second_output(publishes: &[(String, bytes::Bytes)]) -> Vec<(i64, bool)> {
+    let mut states = Vec::new();
+    for (_, payload) in publishes {
+        let mut decoded = Decoded::default();
+        iotm::decode(payload, &iotm::Options::default(), &mut decoded).unwrap();
+        for record in &decoded.records {
+            if let Body::Position(event) = decoded.open(record).unwrap() {
+                let output = event.outputs.iter().find(|line| line.number == 2).unwrap();
+                states.push((event.device_time.unwrap().seconds, output.on));
+            }
+        }
+    }
+    states
+}
+
+#[tokio::test]
+async fn devices_obey_over_several_connections_and_report_their_outputs() {
+    use Verdict::{Executed, Expired, Garbage, OtherDevice, Repeat};
+    const START_S: u32 = 1_780_000_000;
+    let device = imei(86_703_504_000_000, 0).unwrap();
+    let (valid, over) = (START_S + 3600, START_S - 1);
+    let commands = vec![
+        command(device, 1, valid),
+        command(device, 1, valid),
+        command(device, 2, over),
+        command(imei(86_703_504_000_000, 1).unwrap(), 3, valid),
+        b"nonsense".to_vec(),
+        command(device, 4, valid),
+    ];
+    let (sender, mut received) = mpsc::channel(100);
+    let mut server = JoinSet::new();
+    let manners = Manners { commands, ..Manners::default() };
+    let (address, clients) = listen(manners.clone(), &mut server).await;
+    let mut settings = settings(address.port());
+    settings.servers.push(Server { host: "localhost".to_owned(), port: address.port() });
+    settings.devices = 1;
+    settings.interval = Duration::from_mins(10);
+    settings.messages = None;
+    settings.reconnect_every = Some(Duration::from_millis(150));
+    settings.received = Some(sender);
+    let (stop, stats) = (CancellationToken::new(), Arc::new(Stats::new()));
+    let mut running = JoinSet::new();
+    running.spawn(run(settings, stop.clone(), Arc::clone(&stats)));
+    let mut told: Vec<Received> = Vec::new();
+    while told.len() < manners.commands.len() {
+        told.push(timeout(LIMIT, received.recv()).await.unwrap().unwrap());
+    }
+    let switched = async {
+        loop {
+            let seen = second_output(&clients.lock().unwrap()[&device.to_string()].publishes);
+            if seen.iter().filter(|(_, on)| *on).count() >= 2 && !seen.last().unwrap().1 {
+                return seen;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let seen = timeout(LIMIT, switched).await.unwrap();
+    assert!(seen.is_sorted_by_key(|(at_s, _)| *at_s), "{seen:?}");
+    stop.cancel();
+    let report = timeout(LIMIT, running.join_next()).await.unwrap().unwrap().unwrap().unwrap();
+
+    let verdicts: Vec<_> = told.iter().map(|received| received.verdict).collect();
+    assert_eq!(verdicts, [Executed, Repeat, Expired, OtherDevice, Garbage, Executed]);
+    assert!(told.iter().all(|received| received.imei == device && !received.is_retained));
+    assert!(told.iter().all(|received| received.time_ms >= i64::from(START_S) * 1000));
+    assert_eq!(report.totals.commands.values().sum::<u64>(), 6);
+    assert_eq!(report.totals.commands.get(&Executed), Some(&2));
+    assert!(report.totals.cuts >= 5, "{report:?}");
 }

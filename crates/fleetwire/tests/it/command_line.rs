@@ -99,6 +99,25 @@ fn production_refuses_the_password_that_everybody_knows() {
 }
 
 #[test]
+fn a_frontend_that_anybody_could_send_commands_through_does_not_start() {
+    let start = |arguments: &[&str]| {
+        let mut command = fleetwire(&["frontend", "--kafka", "127.0.0.1:1", "--admin", "127.0.0.1:0"]);
+        command.args(arguments).env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", "one of our own");
+        command
+    };
+    let refused = |mut command: std::process::Command, named: &str| {
+        let output = command.output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(named), "{errors}");
+    };
+    refused(start(&[]), "FLEETWIRE_DOWNLINK_TOKEN_FILE");
+    let mut short = start(&[]);
+    short.env("FLEETWIRE_DOWNLINK_TOKEN", "short");
+    refused(short, "FLEETWIRE_DOWNLINK_TOKEN must have 16");
+}
+
+#[test]
 fn tools_without_a_pipeline_say_how_to_get_one() {
     let dir = tempfile::tempdir().unwrap();
     for tool in [vec!["watch", "positions"], vec!["simulate"], vec!["device", "list"], vec!["model", "list"]]

@@ -10,6 +10,7 @@
 mod apache;
 mod bad_input;
 mod command_line;
+mod commands;
 mod dead_letters;
 mod decode;
 mod devices;

@@ -13,6 +13,7 @@ use fleetwire_registry::{Account, Login};
 use super::client_id::{Space, assigned, choose, is_device_id, is_relay_id};
 use crate::config::Unactivated;
 use crate::directory::Directory;
+use crate::downlink::Desk;
 use crate::handover::Handover;
 use crate::identity::Identity;
 use crate::proofs::{Proof, ProofMetrics};
@@ -139,6 +140,7 @@ fn grant(account: &Account, connect: &Connect, claim: Claim, visit: Option<Visit
                 admitted: Admitted::new(&account.name, login.as_ref()),
                 visit,
                 handover: Handover::default(),
+                desk: Desk::default(),
                 head: Head::default(),
             },
         )

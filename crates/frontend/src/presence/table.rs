@@ -85,18 +85,19 @@ impl Table {
         self.unwritten
     }
 
-    /// A session began. It takes the place of an older one of the device.
-    pub(super) fn connect(&mut self, device: &DeviceId, facts: &SessionFacts) {
+    /// A session began, and takes the place of an older one of the device; its epoch. None if there is a newer one.
+    pub(super) fn connect(&mut self, device: &DeviceId, facts: &SessionFacts) -> Option<u64> {
         let since_ms = i64::try_from(facts.connected_at_ms).unwrap_or(i64::MAX);
         let older = self.held.get(device);
         // Two connections of one device may come here in another order than they were let in.
         if older.is_some_and(|older| older.change.end.is_none() && older.change.since_ms > since_ms) {
-            return;
+            return None;
         }
         let version = older.map_or(0, |older| older.change.version);
+        let epoch = self.next_epoch(facts.connected_at_ms);
         let change = Change {
             session: session(facts),
-            epoch: self.next_epoch(facts.connected_at_ms),
+            epoch,
             account: facts.account.clone(),
             peer: facts.peer,
             since_ms,
@@ -113,6 +114,7 @@ impl Table {
             self.held.insert(device.clone(), held);
         }
         self.touch(device);
+        Some(epoch)
     }
 
     /// The session subscribed to its command topic, or no longer does.

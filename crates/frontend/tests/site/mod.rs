@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fleetwire_apache_kafka::TestKafka;
+use fleetwire_downlink::{DownlinkServerSettings, Tokens};
 use fleetwire_frontend::auth::subscriber::Subscribers;
 use fleetwire_frontend::directory::Directory;
 use fleetwire_frontend::ingest::Origin;
@@ -91,6 +92,8 @@ impl Site {
             directory: Directory::new(registry.devices(), registry.caught_up()),
             accounts: Accounts::load(&BTreeMap::new(), WellKnown::Default, secret).unwrap(),
             subscribers: Subscribers::default(),
+            downlink: DownlinkServerSettings { enabled: false, ..DownlinkServerSettings::default() },
+            downlink_tokens: Tokens::default(),
             origin: Origin {
                 frontend_id: format!("frontend-{number}"),
                 region: String::new(),

@@ -72,7 +72,7 @@ impl Default for Rules {
 }
 
 /// What the registry says of a device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Target {
     /// Its model.
     pub model: &'static Model,
@@ -189,4 +189,6 @@ pub struct Effects {
     pub attempt: Option<Attempt>,
     /// Whether the device's record has changed.
     pub changed: bool,
+    /// Whether the command was one that had come before.
+    pub is_repeat: bool,
 }

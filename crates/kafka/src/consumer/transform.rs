@@ -62,6 +62,12 @@ pub trait Transform {
         Ok(())
     }
 
+    /// How long the next record may be waited for before [`Self::due`] is asked again; a tenth of a second at most. For
+    /// what comes from other threads, which cannot end the wait.
+    fn patience(&self) -> Duration {
+        Duration::MAX
+    }
+
     /// Whether something is still to be sent before the transaction may be committed: [`Self::complete`] will. One
     /// whose partitions are taken away before that is undone.
     fn is_incomplete(&self) -> bool {
@@ -143,8 +149,17 @@ pub struct Transformer(Consumer);
 impl Outputs<'_> {
     /// Sends a record as part of the transaction. Blocks while the producer is full.
     pub fn send(&self, record: Record<'_>) -> Result<(), SendError> {
+        self.send_into(None, record)
+    }
+
+    /// As [`Self::send`], to a partition that is named, whatever the record's key says.
+    pub fn send_to(&self, partition: i32, record: Record<'_>) -> Result<(), SendError> {
+        self.send_into(Some(partition), record)
+    }
+
+    fn send_into(&self, partition: Option<i32>, record: Record<'_>) -> Result<(), SendError> {
         loop {
-            match self.producer.send(record, ()) {
+            match self.producer.send_to(partition, record, ()) {
                 Err((SendError::Full, ())) => {
                     // At a stop the transaction is undone rather than waited for: nothing is lost by that.
                     if self.stop.is_cancelled() || Instant::now() >= self.deadline {

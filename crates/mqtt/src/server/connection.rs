@@ -18,7 +18,7 @@ use super::{
     gate::Visit,
     handshake::shake_hands,
     hub::Subscriber,
-    mailbox::{Closing, DeliveryOutcome, Mailbox, Reply, given_up, tell},
+    mailbox::{Closing, DeliveryOutcome, Mailbox, Reply, may_send, tell},
     parked::{self, Parked},
     sessions::Place,
     socket::{self, Turn},
@@ -424,7 +424,7 @@ where
                 break;
             };
             // Whoever asked has given up, so it must not arrive any more.
-            if given_up(&reply) {
+            if !may_send(&reply) {
                 continue;
             }
             let now = Instant::now().into_std();

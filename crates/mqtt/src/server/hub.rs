@@ -209,5 +209,6 @@ fn downlink(
         retain,
         properties: properties.into(),
         expires: message.expires,
+        command: false,
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::hub::Subscriber;
+use super::{attempt::Share, hub::Subscriber};
 use crate::{
     packet::QoS,
     receipt::Answers,
@@ -26,7 +26,10 @@ pub enum DeliveryOutcome {
     Rejected(u8),
     /// The client has no connection here. Nothing was sent.
     NotConnected,
-    /// The client has no subscription for the topic. Nothing was sent.
+    /// The client has another session than the one that was meant. Nothing was sent.
+    OtherSession,
+    /// The client has no subscription for the topic, or, for a command, none with which it would answer. Nothing was
+    /// sent.
     NotSubscribed,
     /// Too many downlinks wait for this client. Nothing was sent.
     Busy,
@@ -46,6 +49,7 @@ impl DeliveryOutcome {
             Self::Sent => "sent",
             Self::Rejected(_) => "rejected",
             Self::NotConnected => "not_connected",
+            Self::OtherSession => "other_session",
             Self::NotSubscribed => "not_subscribed",
             Self::Busy => "busy",
             Self::TooLarge => "too_large",
@@ -56,18 +60,34 @@ impl DeliveryOutcome {
 }
 
 /// Where the outcome of a downlink goes, if anyone wants to know.
-pub(super) type Reply = Option<oneshot::Sender<DeliveryOutcome>>;
+pub(super) type Reply = Option<Asker>;
+
+/// Who wants to know.
+#[derive(Debug)]
+pub(super) enum Asker {
+    /// One, who has given up when the receiver is gone.
+    One(oneshot::Sender<DeliveryOutcome>),
+    /// Those who share an attempt.
+    Attempt(Share),
+}
 
 /// Tells the outcome; the asker may have gone, which is its own affair.
 pub(super) fn tell(reply: Reply, outcome: DeliveryOutcome) {
-    if let Some(reply) = reply {
-        let _ = reply.send(outcome);
+    match reply {
+        Some(Asker::One(reply)) => drop(reply.send(outcome)),
+        Some(Asker::Attempt(share)) => share.0.settle(outcome),
+        None => {}
     }
 }
 
-/// Whether whoever asked for a downlink has given up.
-pub(super) fn given_up(reply: &Reply) -> bool {
-    reply.as_ref().is_some_and(oneshot::Sender::is_closed)
+/// Whether a downlink may be sent now: whoever asked for it has not given up. An attempt cannot be taken back any more
+/// after this.
+pub(super) fn may_send(reply: &Reply) -> bool {
+    match reply {
+        Some(Asker::One(reply)) => !reply.is_closed(),
+        Some(Asker::Attempt(share)) => share.0.begin(),
+        None => true,
+    }
 }
 
 /// How a connection is to end.

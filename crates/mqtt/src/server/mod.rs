@@ -5,6 +5,7 @@
 
 mod accept;
 mod arrival;
+mod attempt;
 mod connection;
 mod flushed;
 mod gate;
@@ -22,6 +23,7 @@ mod tls;
 mod turn_away;
 mod websocket;
 
+pub use attempt::Attempt;
 pub use gate::{GateSettings, Rate};
 pub use hub::{Message, Published, RetainLimits};
 pub use listener::{BindError, Listener};

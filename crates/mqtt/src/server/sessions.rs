@@ -12,8 +12,9 @@ use tokio::{
 
 use super::{
     Settings,
+    attempt::{Attempt, Share},
     hub::{Hub, Message, Published},
-    mailbox::{Closing, DeliveryOutcome, Mailbox, tell},
+    mailbox::{Asker, Closing, DeliveryOutcome, Mailbox, tell},
 };
 use crate::session::{Downlink, End};
 
@@ -65,10 +66,34 @@ impl Sessions {
     ///
     /// A client that neither acknowledges nor goes away leaves `reply` open: the caller sets its own limit.
     pub fn deliver(&self, client_id: &str, downlink: Downlink, reply: oneshot::Sender<DeliveryOutcome>) {
+        let reply = Some(Asker::One(reply));
         match self.get(client_id) {
-            Some(mailbox) => mailbox.push(downlink, Some(reply)),
-            None => tell(Some(reply), DeliveryOutcome::NotConnected),
+            Some(mailbox) => mailbox.push(downlink, reply),
+            None => tell(reply, DeliveryOutcome::NotConnected),
         }
+    }
+
+    /// Sends a command to a client, if `judge` says so of the identity of the very session that gets it. Never blocks;
+    /// the outcome comes through `attempt`, which must be a new one.
+    pub fn attempt(
+        &self,
+        client_id: &str,
+        command: Downlink,
+        attempt: Arc<Attempt>,
+        judge: impl FnOnce(&(dyn Any + Send + Sync)) -> bool,
+    ) {
+        let reply = Some(Asker::Attempt(Share(attempt)));
+        match self.get(client_id) {
+            Some(mailbox) if judge(mailbox.identity()) => mailbox.push(command, reply),
+            Some(_) => tell(reply, DeliveryOutcome::OtherSession),
+            None => tell(reply, DeliveryOutcome::NotConnected),
+        }
+    }
+
+    /// What `look` sees in the identity of a client that is connected; `None` if it is not.
+    pub fn look<R>(&self, client_id: &str, look: impl FnOnce(&(dyn Any + Send + Sync)) -> R) -> Option<R> {
+        let mailbox = self.get(client_id).filter(|mailbox| !mailbox.is_away());
+        mailbox.map(|mailbox| look(mailbox.identity()))
     }
 
     /// Whether any session listens to what others publish; if not, [`Self::publish`] only retains.

@@ -26,6 +26,9 @@ pub struct Downlink {
     pub properties: Properties,
     /// When it is not to be sent any more.
     pub expires: Option<Instant>,
+    /// Sent only where the client will acknowledge it, with the quality of service that is wanted, and never again in a
+    /// later connection of the session.
+    pub command: bool,
 }
 
 impl Downlink {
@@ -38,7 +41,13 @@ impl Downlink {
             retain: false,
             properties: Properties::default(),
             expires: None,
+            command: false,
         }
+    }
+
+    /// A command with quality of service 1, which is not sent after `expires`.
+    pub fn command(topic: impl Into<ByteString>, payload: impl Into<Bytes>, expires: Instant) -> Self {
+        Self { expires: Some(expires), command: true, ..Self::new(topic, payload, QoS::AtLeastOnce) }
     }
 }
 
@@ -49,7 +58,7 @@ pub enum Sent {
     Unacknowledged,
     /// Written with this packet id; [`super::Step::Answered`] will name it.
     AwaitsAnswer(u16),
-    /// The client has no subscription for the topic.
+    /// The client has no subscription for the topic, or none that is good for a command.
     NotSubscribed,
     /// The packet is larger than the client takes.
     TooLarge,
@@ -165,6 +174,10 @@ impl Session {
         else {
             return Sent::NotSubscribed;
         };
+        // Without an acknowledgement nobody would know whether the client got the command.
+        if downlink.command && granted < downlink.qos {
+            return Sent::NotSubscribed;
+        }
         let Ok(properties) = properties(downlink, level, now) else {
             return Sent::Expired;
         };
@@ -191,7 +204,7 @@ impl Session {
         let packet_id = self.outbound.next_id();
         packet.packet_id = packet_id;
         packet.encode(out, level);
-        let packet = self.outbound.resends.then(|| Box::new(packet));
+        let packet = (self.outbound.resends && !downlink.command).then(|| Box::new(packet));
         self.outbound.waiting.push(Waiting { packet_id, awaits, packet });
         Sent::AwaitsAnswer(packet_id)
     }

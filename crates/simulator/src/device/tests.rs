@@ -147,3 +147,71 @@ fn speed_and_heading_agree_with_the_way_from_record_to_record() {
     }
     assert!(compared > 200, "{compared}");
 }
+
+/// Device time and state of OUT1 of each record.
+fn first_output(message: &Message) -> Vec<(i64, bool)> {
+    let decoded = decode(message);
+    let positions = decoded.records.iter().filter_map(|record| match decoded.open(record).unwrap() {
+        Body::Position(event) => Some(event),
+        Body::Event(_) => None,
+    });
+    positions
+        .map(|event| {
+            let output = event.outputs.iter().find(|line| line.number == 1).unwrap();
+            (event.device_time.unwrap().seconds, output.on)
+        })
+        .collect()
+}
+
+fn switch_on(device: &mut Device, now_ms: i64) {
+    use fleetwire_codec::iotm::output::{Action, OutputControl, Polarity, Signal, UniqueId};
+    let (imei, unique_id) = (Some(device.imei()), UniqueId::FIRST);
+    let action = Action::Latched { signal: Signal::S1, on: true };
+    let command = OutputControl { imei, expires: u32::MAX, unique_id, action }.write(Polarity::OneIsOn);
+    device.outputs().obey(&command, now_ms);
+    device.store(now_ms);
+}
+
+#[test]
+fn a_switched_output_is_a_record_of_its_own_and_in_all_that_follow() {
+    for index in 0..3 {
+        let mut settings = settings(10);
+        settings.wiring.s1 = Some(1);
+        let mut device = Device::new(&settings, index).unwrap();
+        let mut before = Vec::new();
+        while before.is_empty() {
+            before = first_output(&device.next_message().unwrap().0);
+        }
+        assert!(before.iter().all(|(_, on)| !on));
+        let now_s = i64::from(START_S) + 5;
+        switch_on(&mut device, now_s * 1000 + 999);
+        assert!(device.has_stored());
+        assert_eq!(first_output(&device.stored_message().unwrap()), [(now_s, true)]);
+        assert!(!device.has_stored());
+        let after: Vec<_> = (0..5).flat_map(|_| first_output(&device.next_message().unwrap().0)).collect();
+        assert!(!after.is_empty() && after.iter().all(|(at_s, on)| *on && *at_s >= now_s), "{after:?}");
+    }
+}
+
+#[test]
+fn a_backlog_is_from_before_the_outputs_were_switched() {
+    let mut settings = settings(0);
+    settings.wiring.s1 = Some(1);
+    let mut device = Device::new(&settings, 0).unwrap();
+    switch_on(&mut device, i64::from(START_S) * 1000);
+    assert_eq!(first_output(&device.stored_message().unwrap()), [(i64::from(START_S), true)]);
+    for _ in 0..20 {
+        let message = device.next_message().unwrap().0;
+        assert!(first_output(&message).iter().all(|(at_s, on)| !on && *at_s < i64::from(START_S)));
+    }
+}
+
+#[test]
+fn a_memory_that_is_full_keeps_the_newest_records() {
+    let mut device = Device::new(&settings(10), 0).unwrap();
+    for second in 0..300 {
+        device.store((i64::from(START_S) + second) * 1000);
+    }
+    let records = first_output(&device.stored_message().unwrap());
+    assert_eq!((records.len(), records.last().unwrap().0), (200, i64::from(START_S) + 299));
+}

@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
-use rumqttc::mqttbytes::v4::{ConnAck, Packet, PingResp, PubAck, SubAck};
+use rumqttc::mqttbytes::v4::{ConnAck, Packet, PingResp, PubAck, Publish, SubAck};
 use rumqttc::{ConnectReturnCode, QoS, SubscribeReasonCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 /// What the server does.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Manners {
     /// Answer to CONNECT; acceptance if absent.
     pub(crate) refuse: Option<ConnectReturnCode>,
@@ -21,6 +21,8 @@ pub(crate) struct Manners {
     pub(crate) cut_at: Option<usize>,
     /// Publishes get no PUBACK at all.
     pub(crate) silent: bool,
+    /// Payloads that each device gets on its command topic, one after each of its subscriptions.
+    pub(crate) commands: Vec<Vec<u8>>,
 }
 
 /// What came, by client identifier.
@@ -30,6 +32,7 @@ pub(crate) struct Client {
     pub(crate) subscriptions: Vec<String>,
     pub(crate) publishes: Vec<(String, Bytes)>,
     pub(crate) farewells: usize,
+    pub(crate) acknowledged: Vec<u16>,
     pub(crate) most_in_flight: usize,
     pub(crate) login: Option<(String, String)>,
 }
@@ -46,7 +49,7 @@ pub(crate) async fn listen(manners: Manners, tasks: &mut JoinSet<()>) -> (Socket
         let mut sessions = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let seen = Arc::clone(&seen);
+            let (seen, manners) = (Arc::clone(&seen), manners.clone());
             sessions.spawn(async move { serve(stream, manners, seen).await });
         }
     });
@@ -74,9 +77,15 @@ async fn serve(mut stream: TcpStream, manners: Manners, seen: Clients) -> Option
                     ConnAck::new(code, false).write(&mut output).unwrap();
                 }
                 Packet::Subscribe(subscribe) => {
-                    client.subscriptions.extend(subscribe.filters.into_iter().map(|filter| filter.path));
+                    let topic = subscribe.filters.first().unwrap().path.clone();
                     let granted = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce)];
                     SubAck::new(subscribe.pkid, granted).write(&mut output).unwrap();
+                    if let Some(command) = manners.commands.get(client.subscriptions.len()) {
+                        let mut publish = Publish::new(&topic, QoS::AtLeastOnce, command.clone());
+                        publish.pkid = u16::try_from(client.subscriptions.len()).unwrap() + 1;
+                        publish.write(&mut output).unwrap();
+                    }
+                    client.subscriptions.push(topic);
                 }
                 Packet::Publish(publish) => {
                     assert_eq!((publish.qos, publish.retain), (QoS::AtLeastOnce, false));
@@ -91,6 +100,7 @@ async fn serve(mut stream: TcpStream, manners: Manners, seen: Clients) -> Option
                         PubAck::new(publish.pkid).write(&mut output).unwrap();
                     }
                 }
+                Packet::PubAck(ack) => client.acknowledged.push(ack.pkid),
                 Packet::PingReq => PingResp.write(&mut output).map(drop).unwrap(),
                 Packet::Disconnect => client.farewells += 1,
                 other => panic!("{other:?}"),

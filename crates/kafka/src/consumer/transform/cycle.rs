@@ -78,7 +78,8 @@ impl Cycle<'_> {
             return Ok(());
         };
         let due = transform.due();
-        let polled = self.inner.poll(if due.is_some() { Duration::ZERO } else { wait });
+        let wait = if due.is_some() { Duration::ZERO } else { wait.min(transform.patience()) };
+        let polled = self.inner.poll(wait);
         // Partitions that went in the poll have ended the transaction.
         self.tell(transform);
         match polled {
