@@ -88,7 +88,7 @@ struct Evidence {
     record_index: u32,
 }
 
-/// CommandState of a command.
+/// State of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum CommandState {
