@@ -35,6 +35,17 @@ struct Seen {
     commands: AtomicU32,
 }
 
+/// Stops hostile devices, also where the test fails.
+struct Stop<'a>(&'a [Seen]);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        for seen in self.0 {
+            seen.stop.store(true, Relaxed);
+        }
+    }
+}
+
 /// Lives with these manners until the stop.
 fn live(mqtt: SocketAddr, imei: Imei, manners: Manners, seen: &Seen) {
     let mut options = MqttOptions::new(imei.to_string(), mqtt.ip().to_string(), mqtt.port());
@@ -76,6 +87,7 @@ fn a_device_with_bad_manners_harms_itself_alone() {
     let hostile = [(silent, Manners::Silent), (wrong, Manners::WrongIds), (restless, Manners::Restless)];
     let seen = hostile.map(|_| Seen::default());
     std::thread::scope(|scope| {
+        let _stop = Stop(&seen);
         for ((imei, manners), seen) in hostile.iter().zip(&seen) {
             scope.spawn(|| live(mqtt, *imei, *manners, seen));
         }
@@ -95,7 +107,6 @@ fn a_device_with_bad_manners_harms_itself_alone() {
         });
         // Depending on whether it was ever there long enough.
         assert!(matches!(life.terminal(), Some(State::Failed | State::Expired)), "{life:?}");
-        seen.iter().for_each(|seen| seen.stop.store(true, Relaxed));
     });
     let [silent_seen, wrong_seen, restless_seen] = &seen;
     assert!(silent_seen.commands.load(Relaxed) > 0 && wrong_seen.commands.load(Relaxed) > 0);
