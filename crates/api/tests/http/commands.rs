@@ -5,8 +5,9 @@ use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
+use fleetwire_apache_kafka::ApacheKafka;
 use fleetwire_api::{ApiSettings, CommandSettings};
-use fleetwire_kafka::{Event, Reader, ReaderOptions};
+use fleetwire_kafka::{ClientSettings, Event, Reader, ReaderOptions};
 use fleetwire_model::Topic;
 use fleetwire_model::pb::{Command, CommandState, CommandStatus, OutputAction, RawRef, command::Action};
 use fleetwire_model::time::{from_unix_ms, to_unix_ms};
@@ -299,6 +300,37 @@ fn commands_are_listed_the_newest_first_and_the_oldest_are_let_go() {
     // Another process sees the same.
     let other = Server::at(server::settings(), server.kafka.clone(), server.topics.clone());
     assert_eq!(ids(&other.reader().get("/v1/commands?limit=3").json()), ["c-7", "c-6", "c-5"]);
+    // One that is to know nothing of before does not.
+    let commands = CommandSettings { history: Duration::ZERO, ..CommandSettings::default() };
+    let settings = ApiSettings { commands, ..server::settings() };
+    let late = Server::at(settings, server.kafka.clone(), server.topics.clone());
+    assert_eq!(ids(&late.reader().get("/v1/commands").json()), [""; 0]);
+}
+
+#[test]
+fn a_command_that_kafka_does_not_take_in_time_is_told_and_can_be_sent_again() {
+    let mut kafka = ApacheKafka::single().unwrap();
+    let commands = CommandSettings { send_timeout: Duration::from_secs(2), ..CommandSettings::default() };
+    let settings = ApiSettings { commands, ..server::settings() };
+    let mut server = Server::on(settings, ClientSettings::new(kafka.bootstrap()));
+    let (client, id) = (server.operator(), device(&server, "xirgo-lx41"));
+    let ask = || {
+        let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "k")];
+        let body = json!({ "action": "on" }).to_string();
+        client.send("POST", &format!("/v1/devices/{id}/outputs/1"), &headers, Some(&body))
+    };
+    kafka.pause(0).unwrap();
+    let refused = ask();
+    let detail = refused.problem(503, "unavailable");
+    assert!(detail.contains("is not known") && detail.contains("Idempotency-Key"), "{detail}");
+    assert_eq!(refused.header("retry-after"), "5");
+    kafka.resume(0).unwrap();
+    let command_id =
+        until(|| Some(ask()).filter(|answer| answer.status == 202).map(|answer| accepted(&answer)));
+    // However often Kafka took it, it is one command.
+    let ids: Vec<String> = written(&server).into_iter().map(|(_, command)| command.command_id).collect();
+    assert!(!ids.is_empty() && ids.iter().all(|id| *id == command_id), "{ids:?}");
+    server.stop();
 }
 
 /// The lines of a stream of events.
@@ -360,10 +392,16 @@ fn streams_are_few_show_that_they_live_and_have_an_end() {
         heartbeat: Duration::from_millis(100),
         ..CommandSettings::default()
     };
-    // Neither limit of a request ends a stream.
-    let (request_timeout, idle_timeout) = (Duration::from_secs(1), Duration::from_secs(1));
-    let mut server =
-        Server::start(ApiSettings { commands, request_timeout, idle_timeout, ..server::settings() });
+    // No limit of a request ends a stream.
+    let short = Duration::from_secs(1);
+    let (request_timeout, idle_timeout, header_timeout) = (short, short, short);
+    let mut server = Server::start(ApiSettings {
+        commands,
+        request_timeout,
+        idle_timeout,
+        header_timeout,
+        ..server::settings()
+    });
     let client = server.operator();
     let command = Command { command_id: "c".to_owned(), device_id: imei(), ..Command::default() };
     tell(&server, &command, 1, CommandState::Queued, false);

@@ -60,11 +60,15 @@ pub(crate) fn settings() -> ApiSettings {
 impl Server {
     /// Starts one with topics of its own.
     pub(crate) fn start(settings: ApiSettings) -> Self {
+        Self::on(settings, ClientSettings::new(TestKafka::shared().unwrap().bootstrap()))
+    }
+
+    /// Starts one with topics of its own on this Kafka.
+    pub(crate) fn on(settings: ApiSettings, kafka: ClientSettings) -> Self {
         static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
         let topics = Topics::new(&format!("api-{}-{next}-{since}", std::process::id())).unwrap();
-        let kafka = ClientSettings::new(TestKafka::shared().unwrap().bootstrap());
         let few = fleetwire_model::Topic::ALL.iter().map(|topic| (topic.suffix().to_owned(), 2));
         let topic_settings = TopicSettings { partitions: few.collect(), ..TopicSettings::default() };
         TopicAdmin::new(&kafka, topics.clone(), topic_settings).unwrap().apply(LIMIT).unwrap();
