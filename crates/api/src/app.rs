@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fleetwire_held::Knocks;
-use fleetwire_model::DeviceId;
+use fleetwire_kafka::ClientSettings;
+use fleetwire_model::{DeviceId, Topics};
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::account::AccountSettings;
 use fleetwire_registry::records::Records;
@@ -14,6 +15,7 @@ use fleetwire_state::States;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::commands::Commands;
 use crate::limits::Limits;
 use crate::metrics::ApiMetrics;
 use crate::problem::{Code, Refusal};
@@ -43,6 +45,10 @@ pub struct Dependencies {
     pub tokens: Tokens,
     /// Whether the process can take work.
     pub health: Health,
+    /// How Kafka is reached.
+    pub kafka: ClientSettings,
+    /// Names of the topics.
+    pub topics: Topics,
 }
 
 /// Shared by all requests.
@@ -53,6 +59,7 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) metrics: ApiMetrics,
     pub(crate) templates: Templates,
+    pub(crate) commands: Commands,
     /// Requests that may be worked on at a time.
     pub(crate) requests: Arc<Semaphore>,
     /// Imports and exports that may run at a time.

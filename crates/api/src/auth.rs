@@ -75,7 +75,8 @@ fn admit(app: &Shared, request: &Request) -> Result<Actor, Refusal> {
         let detail = format!("token {} asks more often than it may", token.name);
         Refusal::new(Code::RateLimited, detail).retry_after(wait)
     })?;
-    let needed = scope(request.method());
+    let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+    let needed = scope(app.templates.of(request.uri().path()), is_read);
     if !token.scopes.contains(&needed) {
         app.metrics.refused.increment("scope");
         let held = names(&token.scopes);
@@ -85,9 +86,15 @@ fn admit(app: &Shared, request: &Request) -> Result<Actor, Refusal> {
     Ok(Actor { token: token.name.clone() })
 }
 
-/// Whoever only reads needs another scope than whoever changes.
-fn scope(method: &Method) -> Scope {
-    if method == Method::GET || method == Method::HEAD { Scope::Read } else { Scope::Devices }
+/// Whoever only reads needs another scope than whoever changes, and whoever tells devices what to do yet another. The
+/// path is one of the document.
+pub(crate) fn scope(path: &str, is_read: bool) -> Scope {
+    let is_command = path.starts_with("/v1/commands") || path.contains("/outputs/");
+    match (is_read, is_command) {
+        (true, _) => Scope::Read,
+        (false, true) => Scope::Commands,
+        (false, false) => Scope::Devices,
+    }
 }
 
 fn names(scopes: &BTreeSet<Scope>) -> String {

@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
+use hyper::body::Body as _;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -35,6 +36,21 @@ impl<T: DeserializeOwned> FromRequest<Shared> for JsonBody<T> {
             }
         };
         object(&body).map(Self)
+    }
+}
+
+/// A JSON object of the request's body, or what it is without one.
+#[derive(Debug)]
+pub(crate) struct MaybeJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<Shared> for MaybeJson<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, app: &Shared) -> Result<Self, Refusal> {
+        if request.headers().contains_key(header::CONTENT_TYPE) || !request.body().is_end_stream() {
+            return JsonBody::from_request(request, app).await.map(|JsonBody(read)| Self(read));
+        }
+        Ok(Self(T::default()))
     }
 }
 

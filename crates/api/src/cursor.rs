@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fleetwire_model::DeviceId;
 
+use crate::commands::get::{Place, place};
 use crate::problem::{Code, Refusal};
 use crate::query::{Query, bad};
 
@@ -34,6 +35,17 @@ pub(crate) fn time_and_device(query: &Query) -> Result<Option<(i64, DeviceId)>, 
     let split = |text: String| {
         let (time, id) = text.split_once(' ')?;
         Some((time.parse().ok()?, id.parse().ok()?))
+    };
+    read(query)?.map(|text| split(text).ok_or_else(refused)).transpose()
+}
+
+/// The time, the command and the device after which the page begins, where the newest come first.
+pub(crate) fn time_command_and_device(query: &Query) -> Result<Option<Place>, Refusal> {
+    let split = |text: String| {
+        // Neither time nor device has a space.
+        let (time, rest) = text.split_once(' ')?;
+        let (device, command) = rest.split_once(' ')?;
+        Some(place(time.parse().ok()?, device, command))
     };
     read(query)?.map(|text| split(text).ok_or_else(refused)).transpose()
 }

@@ -1,10 +1,11 @@
-//! HTTP/JSON for people and programs: models, devices, held devices, state.
+//! HTTP/JSON for people and programs: models, devices, held devices, state, commands.
 //!
-//! What it shows comes from views in memory; what it changes goes through the registrar. It keeps nothing of its own.
+//! What it shows comes from views in memory; what it changes goes through the registrar, and commands to Kafka. It keeps nothing of its own.
 
 mod app;
 mod auth;
 mod body;
+mod commands;
 mod cursor;
 mod devices;
 mod edge;
@@ -29,6 +30,7 @@ mod tokens;
 mod transfer;
 
 pub use app::Dependencies;
+pub use commands::CommandSettings;
 pub use openapi::openapi;
 pub use public::Public;
 pub use service::{Api, start};

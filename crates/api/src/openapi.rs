@@ -8,12 +8,15 @@ use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema, Type,
+    ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder, Schema,
+    Type,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Shared;
+use crate::auth::scope;
+use crate::commands::{events, get as command, post};
 use crate::devices::{change, list};
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::transfer::{Format, export, import};
@@ -24,9 +27,11 @@ use crate::{held, meta, models, setup, state};
 #[openapi(
     info(
         title = "fleetwire",
-        description = "Devices of a fleetwire deployment: which there are, where they are, what they may do.\n\n\
+        description = "Devices of a fleetwire deployment: which there are, where they are, what they may do, and what they \
+            are told to do.\n\n\
             Every request but those of `/healthz` and `/openapi.json` needs a token, \
-            `Authorization: Bearer TOKEN`. Tokens have scopes: `read` for GET, `devices` for everything else. \
+            `Authorization: Bearer TOKEN`. Tokens have scopes: `read` for GET, `commands` to tell \
+            devices what to do, `devices` for everything else. \
             Every failure is a problem (RFC 9457). Each answer has the id of its request, `X-Request-Id`; a client \
             may choose it, with up to 128 letters, digits and `-_.:/+=`.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
@@ -34,6 +39,7 @@ use crate::{held, meta, models, setup, state};
     ),
     tags(
         (name = "devices", description = "Devices that somebody activated"),
+        (name = "commands", description = "What devices are told to do, and what becomes of it"),
         (name = "held", description = "Devices that nobody activated and that send all the same"),
         (name = "models", description = "Device models"),
         (name = "meta", description = "The API itself"),
@@ -55,6 +61,12 @@ pub(crate) fn requests() -> OpenApiRouter<Shared> {
         .routes(routes!(state::get))
         .routes(routes!(setup::get))
         .routes(routes!(held::list))
+        .routes(routes!(post::output))
+        .routes(routes!(command::list, post::command))
+        .routes(routes!(command::get))
+        .routes(routes!(events::events))
+        .routes(routes!(post::cancel))
+        .routes(routes!(post::approve))
 }
 
 /// Paths of which bodies are as long as the registry.
@@ -150,7 +162,12 @@ fn complete(operation: &mut Operation, path: &str, reads: bool) {
             describe(response, status);
         }
     }
-    let scope = if reads { "read" } else { "devices" };
+    let scope = scope(path, reads);
+    if (path.ends_with("/cancel") || path.ends_with("/approve"))
+        && let Some(RefOr::T(body)) = &mut operation.request_body
+    {
+        body.required = Some(Required::False);
+    }
     if path.starts_with("/v1/") {
         let said = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
         operation.description = Some(format!("{said}Scope: `{scope}`."));

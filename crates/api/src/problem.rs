@@ -48,6 +48,9 @@ pub(crate) enum Code {
     MethodNotAllowed,
     Timeout,
     Exists,
+    Disabled,
+    Ambiguous,
+    Finished,
     RevisionMismatch,
     TooLarge,
     UnsupportedMediaType,
@@ -73,6 +76,9 @@ impl Code {
             }
             Self::Timeout => ("timeout", StatusCode::REQUEST_TIMEOUT, "The request came too slowly"),
             Self::Exists => ("exists", StatusCode::CONFLICT, "The device is registered already"),
+            Self::Disabled => ("disabled", StatusCode::CONFLICT, "The device is disabled"),
+            Self::Ambiguous => ("ambiguous", StatusCode::CONFLICT, "There are several of this id"),
+            Self::Finished => ("finished", StatusCode::CONFLICT, "Nothing more comes of the command"),
             Self::RevisionMismatch => {
                 ("revision_mismatch", StatusCode::PRECONDITION_FAILED, "The device was changed meanwhile")
             }

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -16,6 +16,7 @@ use tracing::info;
 
 use crate::app::{App, Dependencies, Shared};
 use crate::auth::authenticate;
+use crate::commands::Commands;
 use crate::edge;
 use crate::limits::Limits;
 use crate::metrics::ApiMetrics;
@@ -43,8 +44,15 @@ pub fn start(settings: &ApiSettings, needs: Dependencies, stages: &mut Stages) -
         })
         .with_context(|| format!("the API cannot listen on {listen}; choose another `listen` in [api]"))?;
     let address = bound.local_addr().context("the API's address is unknown")?;
+    let commands = {
+        let kafka = (&needs.kafka, &needs.topics);
+        Commands::new(&settings.commands, settings.max_requests.get(), kafka)?
+    };
+    let follower = commands.follower((&needs.kafka, &needs.topics), &needs.health);
+    let fatal = commands.sender.fatal();
     let stop = stages.open("api");
     let app = Arc::new(App {
+        commands,
         limits: Limits::new(settings, needs.tokens.len()),
         metrics: ApiMetrics::new(),
         templates: Templates::new(openapi::document().paths.paths.keys()),
@@ -55,10 +63,18 @@ pub fn start(settings: &ApiSettings, needs: Dependencies, stages: &mut Stages) -
         needs,
     });
     let router = router(&app);
-    stages.spawn("the API", async move {
+    let served = async move {
         serve(bound, router, app, stop).await;
         Ok(())
+    };
+    stages.spawn("the API", async move {
+        tokio::select! {
+            served = served => served,
+            () = fatal.cancelled() => Err(anyhow!("the producer of commands has failed for good")),
+        }
     });
+    let stop = stages.open("command statuses");
+    stages.spawn_blocking("command statuses", move || follower.follow(&stop));
     info!(%address, "the API is served");
     Ok(Api { address })
 }

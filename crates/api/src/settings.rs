@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::commands::CommandSettings;
+
 /// `[api]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -42,6 +44,8 @@ pub struct ApiSettings {
     pub burst: NonZeroU32,
     /// Requests without a valid token from one address (IPv6: one /64) a minute; further ones are answered 429.
     pub failed_logins_per_minute: NonZeroU32,
+    /// Commands to devices.
+    pub commands: CommandSettings,
     /// Who may do what: tokens by their names. The token itself is a secret, `FLEETWIRE_API_TOKEN_<NAME>`.
     pub tokens: BTreeMap<String, TokenSettings>,
 }
@@ -105,6 +109,7 @@ impl Default for ApiSettings {
             requests_per_second: count(50),
             burst: count(200),
             failed_logins_per_minute: count(30),
+            commands: CommandSettings::default(),
             tokens: BTreeMap::new(),
         }
     }

@@ -24,11 +24,13 @@ In production, on Apache Kafka:
   fleetwire topics apply --kafka kafka:9092
   fleetwire frontend --config frontend.toml
   fleetwire decoder --config decoder.toml
+  fleetwire command-gateway --config command-gateway.toml
   fleetwire api --config api.toml        devices by HTTP and by the commands `device` and `model`
   fleetwire gaps --config gaps.toml      if you want to know which device lost what
 
 Exit codes: 0 done, 1 failed, 2 wrong command line or configuration,
-3 stopped with work left when the grace period ended, 130 aborted by a second signal.";
+3 stopped with work left when the grace period ended, 4 a command to a device ended otherwise than it should,
+130 aborted by a second signal.";
 
 /// Facts for the banner of `fleetwire run`.
 #[derive(Debug)]

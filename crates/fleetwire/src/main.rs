@@ -4,6 +4,7 @@ mod api;
 mod banner;
 mod check_config;
 mod client;
+mod command;
 mod command_gateway;
 mod config;
 mod dead_letters;
@@ -64,8 +65,9 @@ enum Command {
     /// Run a decoder worker: raw publishes into positions
     Decoder(service::DecoderArgs),
     /// Run a command gateway: commands to devices, and what became of them
-    CommandGateway(command_gateway::CommandGatewayArgs),
-    /// Serve the HTTP API: devices, models, who knocks, where devices are
+    #[command(name = "command-gateway")]
+    Gateway(command_gateway::CommandGatewayArgs),
+    /// Serve the HTTP API: devices, models, who knocks, where devices are, commands to them
     Api(api::ApiArgs),
     /// Keep the gap ledger: which device lost what; and show it
     Gaps(gaps::GapsArgs),
@@ -81,6 +83,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Let devices in, look at them, lock them out
     Device(device::DeviceArgs),
+    /// Tell devices what to do, and see what becomes of it
+    Command(command::CommandArgs),
     /// List the device models
     Model(model::ModelArgs),
     /// Write a mapping for JSON payloads, and test it on samples
@@ -101,7 +105,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Frontend(args) => service::frontend(&args),
         Command::Decoder(args) => service::decoder(&args),
-        Command::CommandGateway(args) => command_gateway::command_gateway(&args),
+        Command::Gateway(args) => command_gateway::command_gateway(&args),
         Command::Api(args) => api::api(&args),
         Command::Gaps(args) => gaps::gaps(&args),
         Command::Simulate(args) => simulate::simulate(&args),
@@ -110,6 +114,7 @@ fn main() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::dead_letters(args),
         Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),
+        Command::Command(args) => command::command(&args),
         Command::Model(args) => model::model(&args),
         Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),

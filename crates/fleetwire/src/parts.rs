@@ -241,6 +241,8 @@ impl Parts {
             public: parts.public,
             tokens: parts.tokens,
             health: self.health.clone(),
+            kafka: self.kafka.clone(),
+            topics: self.topics.clone(),
         };
         Ok(fleetwire_api::start(settings, needs, &mut self.stages)?.address)
     }

@@ -62,15 +62,14 @@ pub(crate) struct RunArgs {
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let config = config(args)?;
-    check(&config)?;
+    let catalogue =
+        config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
+    check(&config, catalogue)?;
     let logins = logins(&config.accounts, &config.subscribers, WellKnown::Default)?;
     config.downlink.check(&logins.gateways).map_err(|err| Usage(err.to_string()))?;
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
     let (tokens, token) = tokens(&config)?;
-    let catalogue =
-        config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
-    command_gateway::check(&config.command_gateway, catalogue)?;
     let metrics = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
     process::block_on(async {
@@ -194,7 +193,7 @@ fn config(args: &RunArgs) -> Result<RunConfig> {
 }
 
 /// Whether everything that can be known before the start is usable.
-fn check(config: &RunConfig) -> Result<()> {
+fn check(config: &RunConfig, catalogue: Catalogue) -> Result<()> {
     transports::check(&config.frontend)?;
     config::check_decoder(&config.decoder)?;
     if config.kafka.brokers.is_empty() && config.decoder.exactly_once {
@@ -203,6 +202,7 @@ fn check(config: &RunConfig) -> Result<()> {
         return Err(Usage(format!("decoder.exactly_once is not possible: {why}; {hint}")).into());
     }
     config::check_registry(&config.held, &config.state, &config.public)?;
+    command_gateway::check(&config.command_gateway, catalogue)?;
     gaps::check(&config.gaps)
 }
 

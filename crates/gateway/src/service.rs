@@ -1,6 +1,7 @@
 //! The service: the worker, the follower beside it, the attempts, and the converter of JSON.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -111,10 +112,11 @@ pub fn start(settings: &CommandGatewaySettings, needs: &Dependencies, stages: &m
         rules: settings.rules(),
         raw_topics: settings.raw_topics.clone(),
     };
-    let worker =
-        Worker::new(transformer, WorkerNeeds { source, world, letters: letters(needs), attempts, lanes });
+    let loaded = Arc::<AtomicUsize>::default();
+    let (letters, read_back) = (letters(needs), Arc::clone(&loaded));
+    let worker = Worker::new(transformer, WorkerNeeds { source, world, letters, attempts, lanes, loaded });
 
-    stages.spawn("command gateway readiness", ready(monitor, condition, stop.clone()));
+    stages.spawn("command gateway readiness", ready(monitor, Some(read_back), condition, stop.clone()));
     let following = stop.clone();
     stages.spawn_blocking("command gateway follower", move || Ok(follower.run(&following)?));
     let (caught_up, working) = (needs.caught_up.clone(), stop.clone());
@@ -142,7 +144,7 @@ fn add_converter(
 ) -> Result<()> {
     let transformer = join(settings, kafka, Topic::CommandsJson, "-json", needs)?;
     let condition = needs.health.condition("command_gateway_json");
-    stages.spawn("JSON commands readiness", ready(transformer.monitor(), condition, stop.clone()));
+    stages.spawn("JSON commands readiness", ready(transformer.monitor(), None, condition, stop.clone()));
     let converter = Converter::new(transformer, needs.topics.name(Topic::Commands), letters(needs));
     stages.spawn_blocking("JSON commands", move || converter.run(&stop));
     Ok(())
@@ -221,8 +223,13 @@ async fn until_known(known: [watch::Receiver<bool>; 2], stop: &CancellationToken
     Ok(true)
 }
 
-/// Keeps readiness true.
-async fn ready(monitor: Monitor, condition: Condition, stop: CancellationToken) -> Result<()> {
+/// Keeps readiness true. `loaded` counts the partitions that are read back, where they have to be.
+async fn ready(
+    monitor: Monitor,
+    loaded: Option<Arc<AtomicUsize>>,
+    condition: Condition,
+    stop: CancellationToken,
+) -> Result<()> {
     let mut tick = interval(WATCH_EVERY);
     loop {
         tokio::select! {
@@ -230,12 +237,16 @@ async fn ready(monitor: Monitor, condition: Condition, stop: CancellationToken) 
             _ = tick.tick() => {}
         }
         let health = monitor.health();
-        if health.connected && health.joined {
-            condition.ready();
-        } else if health.connected {
-            condition.not_ready("the group has not let this gateway in yet; commands wait in Kafka");
-        } else {
+        let is_loaded =
+            loaded.as_ref().is_none_or(|loaded| loaded.load(Ordering::Acquire) >= health.partitions);
+        if !health.connected {
             condition.not_ready("Kafka does not answer; commands wait there");
+        } else if !health.joined {
+            condition.not_ready("the group has not let this gateway in yet; commands wait in Kafka");
+        } else if !is_loaded {
+            condition.not_ready("partitions are being read back; their commands wait in Kafka");
+        } else {
+            condition.ready();
         }
     }
 }

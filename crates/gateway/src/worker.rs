@@ -8,6 +8,7 @@ mod page;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -22,7 +23,7 @@ use tokio::sync::mpsc;
 use crate::attempts::{Attempts, Ended};
 use crate::follower::Lanes;
 use crate::intake::{self, Reading};
-use crate::letter::Letters;
+use crate::letter::{Fault, Letters};
 use crate::load::Source;
 use crate::machine::Event;
 use crate::metrics::{IntakeMetrics, WorkerMetrics};
@@ -40,6 +41,9 @@ const ATTENTIVE: Duration = Duration::from_millis(2);
 /// The same while devices with commands are away.
 const WATCHFUL: Duration = Duration::from_millis(20);
 
+/// Header of commands that were put into their partition by a gateway.
+const MOVED: &str = "fleetwire-moved";
+
 /// What the worker needs beside its member of the group.
 #[derive(Debug)]
 pub(crate) struct WorkerNeeds {
@@ -48,6 +52,8 @@ pub(crate) struct WorkerNeeds {
     pub(crate) letters: Letters,
     pub(crate) attempts: (Attempts, mpsc::Receiver<Ended>),
     pub(crate) lanes: Arc<Lanes>,
+    /// Partitions that are read back, for readiness.
+    pub(crate) loaded: Arc<AtomicUsize>,
 }
 
 /// A member of the gateways' group.
@@ -66,6 +72,7 @@ struct Working {
     attempts: Attempts,
     ended: mpsc::Receiver<Ended>,
     lanes: Arc<Lanes>,
+    loaded: Arc<AtomicUsize>,
     monitor: Monitor,
     broken: Broken,
     metrics: WorkerMetrics,
@@ -85,7 +92,7 @@ struct Working {
 
 impl Worker {
     pub(crate) fn new(transformer: Transformer, needs: WorkerNeeds) -> Self {
-        let WorkerNeeds { source, world, letters, attempts: (attempts, ended), lanes } = needs;
+        let WorkerNeeds { source, world, letters, attempts: (attempts, ended), lanes, loaded } = needs;
         let working = Working {
             monitor: transformer.monitor(),
             source,
@@ -94,6 +101,7 @@ impl Worker {
             attempts,
             ended,
             lanes,
+            loaded,
             broken: Broken::new("the command gateway"),
             metrics: WorkerMetrics::new(),
             intake: IntakeMetrics::new("protobuf"),
@@ -140,20 +148,25 @@ impl Transform for Working {
                 desk.tally.taken += 1;
                 page.apply(&device, Event::Command(command), Some(came), &mut desk)
             }
-            Ok(Reading::Elsewhere) => {
+            Ok(Reading::Elsewhere) if message.header(MOVED).is_none() => {
                 desk.tally.misplaced += 1;
                 outputs.send(Record {
                     topic: &self.world.names.commands,
                     key: message.key(),
                     payload: message.payload(),
                     timestamp_ms: message.timestamp_ms(),
-                    headers: &[(TYPE_HEADER, b"fleetwire.v1.Command")],
+                    headers: &[(TYPE_HEADER, b"fleetwire.v1.Command"), (MOVED, b"")],
                 })
             }
-            Err(fault) => {
-                *desk.tally.letters.entry(fault.code).or_default() += 1;
-                self.letters.send(message, &fault, outputs)
+            // It would go round for ever.
+            Ok(Reading::Elsewhere) => {
+                let reason = format!(
+                    "the topic no longer has {} partitions as at this gateway's start: start all gateways again",
+                    self.partitions
+                );
+                self.bury(message, &Fault::new("misplaced", reason), outputs)
             }
+            Err(fault) => self.bury(message, &fault, outputs),
         }
     }
 
@@ -213,6 +226,12 @@ impl Transform for Working {
 }
 
 impl Working {
+    /// Puts a record that is no command to the dead letters.
+    fn bury(&mut self, message: &Message<'_>, fault: &Fault, outputs: &Outputs<'_>) -> Result<(), SendError> {
+        *self.tally.letters.entry(fault.code).or_default() += 1;
+        self.letters.send(message, fault, outputs)
+    }
+
     /// Puts what came of attempts to the partitions that they are of.
     fn collect(&mut self) {
         while let Ok(ended) = self.ended.try_recv() {
@@ -316,6 +335,7 @@ impl Working {
     /// Shows how much there is.
     #[expect(clippy::cast_precision_loss, reason = "gauges")]
     fn show(&self) {
+        self.loaded.store(self.pages.len(), Ordering::Release);
         let sum = |count: fn(&Page) -> usize| self.pages.values().map(count).sum::<usize>() as f64;
         self.metrics.pending.set(sum(|page| page.pending));
         self.metrics.devices.set(sum(Page::len));

@@ -4,6 +4,8 @@
 mod bounds;
 mod decided;
 
+pub(crate) use bounds::by_time;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;

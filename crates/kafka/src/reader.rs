@@ -2,6 +2,7 @@
 //! up with what was there at the start. For what a process keeps in memory, and for looking.
 
 mod partition;
+mod since;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

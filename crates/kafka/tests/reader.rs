@@ -69,6 +69,36 @@ fn all_partitions_are_read_before_it_has_caught_up() {
 }
 
 #[test]
+fn a_reader_may_begin_at_a_time() {
+    let topic = topic(3);
+    let producer = Producer::<()>::new(&settings(), |delivery, ()| drop(delivery.outcome.unwrap())).unwrap();
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let send = |key: &str, timestamp_ms: i64| {
+        let (key, payload) = (Some(key.as_bytes()), Some(b"x".as_slice()));
+        let timestamp_ms = Some(timestamp_ms);
+        producer.send(Record { topic: &topic, key, payload, timestamp_ms, headers: &[] }, ()).unwrap();
+    };
+    for number in 0..20 {
+        send(&format!("old-{number}"), now - 3_600_000);
+    }
+    for number in 0..20 {
+        send(&format!("new-{number}"), now);
+    }
+    producer.flush(LIMIT).unwrap();
+    let since = |from_ms: i64| {
+        Reader::since(&settings(), &topic, from_ms, ReaderOptions::default(), &CancellationToken::new())
+            .unwrap()
+    };
+    let recent = catch_up(&since(now - 60_000));
+    assert!(recent.len() == 20 && recent.iter().all(|key| key.starts_with("new-")), "{recent:?}");
+    assert_eq!(catch_up(&since(now - 7_200_000)).len(), 40);
+    let later = since(now + 60_000);
+    assert_eq!(catch_up(&later), [""; 0]);
+    fill(&topic, &[("late", Some("1"))]);
+    assert!(matches!(later.next(LIMIT).unwrap(), Event::Record(_)));
+}
+
+#[test]
 fn a_compacted_topic_with_gaps_is_caught_up() {
     let bootstrap = settings().brokers;
     let configs = [

@@ -13,6 +13,8 @@ pub enum Exit {
     Usage,
     /// It was told to stop, and work was left when the grace period ended.
     NotDrained,
+    /// It did what was asked, and a device did not: a command to it ended otherwise than it should.
+    Unfulfilled,
     /// A second signal aborted the drain.
     Aborted,
 }
@@ -25,6 +27,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::NotDrained => 3,
+            Self::Unfulfilled => 4,
             Self::Aborted => 130,
         }
     }

@@ -137,7 +137,11 @@ pub(crate) struct PatchDevice {
 }
 
 /// `null` is no way to leave something out.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, D, T>(value: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
     T::deserialize(value).map(Some)
 }
 

@@ -7,7 +7,7 @@ mod revision;
 mod view;
 
 pub(crate) use change::{DeviceParams, is_held};
-pub(crate) use draft::{PasswordWish, check_digit, id, model, own_account};
+pub(crate) use draft::{PasswordWish, check_digit, id, model, own_account, present};
 pub(crate) use list::Filter;
 pub(crate) use revision::DevicePath;
 pub(crate) use view::{Device, Status, account as account_of};

@@ -1,7 +1,7 @@
 //! Many devices at once: import and export, streamed with bounded memory.
 
 mod csv_form;
-mod driven;
+pub(crate) mod driven;
 pub(crate) mod export;
 pub(crate) mod import;
 mod labels;

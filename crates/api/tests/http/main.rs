@@ -4,9 +4,11 @@
 
 mod access;
 mod client;
+mod commands;
 mod contract;
 mod devices;
 mod document;
+mod examples;
 mod server;
 mod transfer;
 mod views;

@@ -24,6 +24,7 @@ use crate::client::Client;
 pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 
 /// Secrets of the tokens, by what they may do.
+const SENDER: &str = "sender-token-of-tests";
 const READER: &str = "reader-token-of-tests";
 const WRITER: &str = "writer-token-of-tests";
 const OPERATOR: &str = "operator-token-of-tests";
@@ -106,10 +107,24 @@ impl Server {
         self.client(WRITER)
     }
 
+    /// May send commands, and not read.
+    pub(crate) fn sender(&self) -> Client {
+        self.client(SENDER)
+    }
+
     /// Somebody with this token.
     pub(crate) fn client(&self, token: &str) -> Client {
         Client { base: self.base.clone(), token: token.to_owned() }
     }
+}
+
+fn tokens() -> Tokens {
+    let mut tokens = Tokens::default();
+    tokens.add("reader", [Scope::Read], &READER.into()).unwrap();
+    tokens.add("writer", [Scope::Devices], &WRITER.into()).unwrap();
+    tokens.add("sender", [Scope::Commands], &SENDER.into()).unwrap();
+    tokens.add("operator", Scope::ALL, &OPERATOR.into()).unwrap();
+    tokens
 }
 
 type Told = mpsc::Sender<std::net::SocketAddr>;
@@ -131,15 +146,12 @@ async fn run(
     let reported = fleetwire_state::follow(&StateSettings::default(), &state, &mut stages);
     let accounts = with_built_in(&BTreeMap::new());
     let (registrar, records, task) = Registrar::new(RegistrarNeeds {
-        client: kafka,
-        topics,
+        client: kafka.clone(),
+        topics: topics.clone(),
         accounts: Some(accounts.keys().cloned().collect()),
         condition: health.condition("records"),
     });
-    let mut tokens = Tokens::default();
-    tokens.add("reader", [Scope::Read], &READER.into()).unwrap();
-    tokens.add("writer", [Scope::Devices], &WRITER.into()).unwrap();
-    tokens.add("operator", Scope::ALL, &OPERATOR.into()).unwrap();
+    let tokens = tokens();
     let host = "mqtt.example.org".to_owned();
     let public = Public { region: "eu".to_owned(), host, tls_port: Some(8883), ..Public::default() };
     let catalogue = Catalogue::built_in();
@@ -153,6 +165,8 @@ async fn run(
         public,
         tokens,
         health: health.clone(),
+        kafka,
+        topics,
     };
     let api = fleetwire_api::start(&settings, needs, &mut stages).unwrap();
     let stop_registrar = stages.open("registrar");

@@ -65,7 +65,7 @@ fn knock(server: &Server, id: &str, last_ms: i64) {
 }
 
 /// Writes a record as the service does whose topic it is.
-fn write(server: &Server, topic: Topic, key: &str, message: &impl prost::Message) {
+pub(crate) fn write(server: &Server, topic: Topic, key: &str, message: &impl prost::Message) {
     let producer: Producer<()> =
         Producer::new(&server.kafka, |delivery, ()| delivery.outcome.map(drop).unwrap()).unwrap();
     let (topic, value) = (server.topics.name(topic), message.encode_to_vec());
@@ -80,7 +80,7 @@ fn write(server: &Server, topic: Topic, key: &str, message: &impl prost::Message
     producer.flush(LIMIT).unwrap();
 }
 
-fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LIMIT;
     loop {
         if let Some(found) = look() {

@@ -3,9 +3,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use fleetwire_api::CommandSettings;
 use fleetwire_service::exit::Exit;
 use fleetwire_service::secret;
 
@@ -33,6 +35,16 @@ pub(crate) struct ApiFlags {
 impl ApiFlags {
     /// Does work with the API that the flags choose.
     pub(crate) fn with(&self, work: impl FnOnce(&Api) -> Result<Exit>) -> Result<Exit> {
+        self.choose(Duration::ZERO, work)
+    }
+
+    /// The same, for work with commands.
+    pub(crate) fn with_commands(&self, work: impl FnOnce(&Api) -> Result<Exit>) -> Result<Exit> {
+        self.choose(CommandSettings::default().history, work)
+    }
+
+    /// `history`: what became of commands in so long is known to an API in this process.
+    fn choose(&self, history: Duration, work: impl FnOnce(&Api) -> Result<Exit>) -> Result<Exit> {
         if let Some(url) = &self.api {
             let token = secret::read(TOKEN, |name| std::env::var(name).ok())?.ok_or_else(|| {
                 let what = "one of the tokens that `fleetwire api` was started with";
@@ -41,7 +53,7 @@ impl ApiFlags {
             return work(&Api::new(url, token, TokenSource::Environment)?);
         }
         if self.target.kafka.is_some() {
-            return in_process::with(self, work);
+            return in_process::with(self, history, work);
         }
         let run = self.target.running().map_err(|err| anyhow!("{err:#}, or an API with --api URL"))?;
         let api = run.api.ok_or_else(|| {

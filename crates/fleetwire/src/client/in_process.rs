@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use fleetwire_api::{ApiSettings, Scope, Tokens};
+use fleetwire_api::{ApiSettings, CommandSettings, Scope, Tokens};
 use fleetwire_registry::{CodecSettings, account};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::health::{Health, State};
@@ -23,8 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Does work with an API in this process. It changes the registry as any other does, and only looks at who knocks and
-/// where devices are.
-pub(super) fn with(flags: &ApiFlags, work: impl FnOnce(&Api) -> Result<Exit>) -> Result<Exit> {
+/// where devices are. `history`: how far back it knows what became of commands.
+pub(super) fn with(
+    flags: &ApiFlags,
+    history: Duration,
+    work: impl FnOnce(&Api) -> Result<Exit>,
+) -> Result<Exit> {
     let file = flags.config.as_deref();
     let config: OwnConfig = config::load(file)?;
     account::check(&config.accounts)?;
@@ -42,8 +46,11 @@ pub(super) fn with(flags: &ApiFlags, work: impl FnOnce(&Api) -> Result<Exit>) ->
         let (knocks, states) = parts.add_views();
         let public = config.public.of(&process, None);
         let needs = ApiParts { catalogue, accounts: &config.accounts, knocks, states, public, tokens };
-        let settings =
-            ApiSettings { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..ApiSettings::default() };
+        let settings = ApiSettings {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            commands: CommandSettings { history, ..CommandSettings::default() },
+            ..ApiSettings::default()
+        };
         let address = parts.add_api(&settings, needs, &registering)?;
         parts.add_registrar(registering);
         let health = parts.health.clone();

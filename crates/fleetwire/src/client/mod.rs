@@ -1,5 +1,6 @@
 //! The commands' side of the HTTP API: how it is found, asked, and what its refusals mean for people.
 
+mod events;
 mod find;
 mod in_process;
 mod problem;
@@ -14,8 +15,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tracing::debug;
 use ureq::http::{Request, Response, Uri, header};
-use ureq::{Agent, Body};
+use ureq::{Agent, AsSendBody, Body};
 
+pub(crate) use events::{Event, Events};
 pub(crate) use find::ApiFlags;
 pub(crate) use problem::{NotFound, Problem};
 pub(crate) use types::{
@@ -67,11 +69,15 @@ pub(crate) struct Ask<'a> {
     if_revision: Option<u64>,
     /// Type and bytes of the body.
     body: Option<(&'static str, &'a [u8])>,
+    /// One more header.
+    header: Option<(&'static str, &'a str)>,
+    /// How long the body of the answer may take.
+    body_within: Option<Duration>,
 }
 
 impl<'a> Ask<'a> {
     pub(crate) const fn new(method: &'static str, path: &'a str) -> Self {
-        Self { method, path, if_revision: None, body: None }
+        Self { method, path, if_revision: None, body: None, header: None, body_within: None }
     }
 
     pub(crate) const fn if_revision(self, revision: Option<u64>) -> Self {
@@ -80,6 +86,14 @@ impl<'a> Ask<'a> {
 
     pub(crate) const fn body(self, kind: &'static str, bytes: &'a [u8]) -> Self {
         Self { body: Some((kind, bytes)), ..self }
+    }
+
+    pub(crate) const fn header(self, name: &'static str, value: &'a str) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
+    pub(crate) const fn body_within(self, limit: Duration) -> Self {
+        Self { body_within: Some(limit), ..self }
     }
 }
 
@@ -164,9 +178,13 @@ impl Api {
         if let Some(revision) = ask.if_revision {
             request = request.header(header::IF_MATCH, format!("\"{revision}\""));
         }
+        if let Some((name, value)) = ask.header {
+            request = request.header(name, value);
+        }
+        let limit = ask.body_within;
         let answer = match ask.body {
-            Some((kind, bytes)) => self.agent.run(request.header(header::CONTENT_TYPE, kind).body(bytes)?),
-            None => self.agent.run(request.body(())?),
+            Some((kind, bytes)) => self.send(request.header(header::CONTENT_TYPE, kind).body(bytes)?, limit),
+            None => self.send(request.body(())?, limit),
         };
         answer.map_err(|err| {
             let hint = match self.source {
@@ -176,6 +194,19 @@ impl Api {
             };
             anyhow!("the API at {} does not answer: {err}; {hint}", self.base)
         })
+    }
+
+    fn send(
+        &self,
+        request: Request<impl AsSendBody>,
+        body_within: Option<Duration>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        match body_within {
+            None => self.agent.run(request),
+            Some(limit) => {
+                self.agent.run(self.agent.configure_request(request).timeout_recv_body(Some(limit)).build())
+            }
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn id(text: &str, model: Option<&Model>, digit: CheckDigit) -> Result
 }
 
 /// An error with what may be wrong with the id, where the API does not know it.
-pub(super) fn with_hint(error: Error, id: &DeviceId) -> Error {
+pub(crate) fn with_hint(error: Error, id: &DeviceId) -> Error {
     if error.downcast_ref::<NotFound>().is_none() {
         return error;
     }

@@ -14,6 +14,8 @@ mod setup;
 mod show;
 mod state;
 
+pub(crate) use check::with_hint;
+
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use fleetwire_service::exit::Exit;

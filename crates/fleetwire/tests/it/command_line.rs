@@ -17,6 +17,7 @@ fn help_of_every_command_says_what_to_do() {
         "dead-letters",
         "replay",
         "device",
+        "command",
         "model",
         "mapping",
         "topics",

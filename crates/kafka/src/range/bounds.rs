@@ -78,7 +78,7 @@ fn filled(stretches: &BTreeMap<i32, Stretch>) -> Vec<i32> {
 }
 
 /// The first offset of each partition whose record has this time or a later one; `None` where Kafka names none.
-fn by_time(
+pub(crate) fn by_time(
     client: &BaseConsumer<QuietContext>,
     topic: &str,
     time_ms: i64,
