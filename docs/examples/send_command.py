@@ -37,7 +37,7 @@ def delivered(error, message):
     consumer.assign([TopicPartition(statuses, number, ends[number])])
 
 
-# Without this partitioner the command would be in another partition than all else of the device, and refused.
+# Without this partitioner the command would be in another partition than all else of the device, and come late.
 producer = Producer({"bootstrap.servers": brokers, "acks": "all", "enable.idempotence": True,
                      "partitioner": "murmur2_random"})
 producer.produce(commands, key=device, value=command.SerializeToString(), on_delivery=delivered)

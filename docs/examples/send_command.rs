@@ -76,7 +76,7 @@ pub(crate) fn switch_on(brokers: &str, device: &str, prefix: &str, out: &mut imp
     let producer: ThreadedProducer<Outcomes> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("enable.idempotence", "true")
-        // Otherwise the command would be in another partition than all else of the device, and refused.
+        // Otherwise the command would be in another partition than all else of the device, and come late.
         .set("partitioner", "murmur2_random")
         .create_with_context(Outcomes(told))?;
     let value = command.encode_to_vec();

@@ -1,21 +1,22 @@
-//! Connections of gateways: bounded in number, and each must say something soon.
+//! Connections of gateways: bounded in number, so that each must soon prove to be one.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
+use tonic::codegen::http::Extensions;
 use tonic::codegen::tokio_stream::Stream;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::{Connected, TcpConnectInfo, TlsConnectInfo};
 
-/// How long a connection may take for its first byte.
-const FIRST_BYTE: Duration = Duration::from_secs(10);
+/// How long a connection may take to its first call that is let in.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How long nothing is accepted after that failed, for example for lack of open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -63,15 +64,16 @@ impl Stream for Incoming {
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// Until the first byte is there.
+    /// Until it has proven to be a gateway's.
     patience: Option<Pin<Box<Sleep>>>,
+    proof: Arc<AtomicBool>,
     open: Arc<AtomicUsize>,
 }
 
 impl Connection {
     fn new(stream: TcpStream, open: Arc<AtomicUsize>) -> Self {
         open.fetch_add(1, Relaxed);
-        Self { stream, patience: Some(Box::pin(sleep(FIRST_BYTE))), open }
+        Self { stream, patience: Some(Box::pin(sleep(PATIENCE))), proof: Arc::default(), open }
     }
 }
 
@@ -87,14 +89,15 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if read.is_ready() {
+        if self.proof.load(Relaxed) {
             self.patience = None;
-        } else if let Some(patience) = &mut self.patience {
-            ready!(patience.as_mut().poll(context));
+        }
+        if let Some(patience) = &mut self.patience
+            && patience.as_mut().poll(context).is_ready()
+        {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        read
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -129,9 +132,27 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Caller;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        Caller { proof: Arc::clone(&self.proof), peer: self.stream.connect_info() }
+    }
+}
+
+/// Who is at the other end of a call's connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    proof: Arc<AtomicBool>,
+    peer: TcpConnectInfo,
+}
+
+impl Caller {
+    /// A call on the connection was let in, so that it may stay.
+    pub(crate) fn is_gateway(extensions: &mut Extensions) {
+        let tls = extensions.get::<TlsConnectInfo<Self>>().map(TlsConnectInfo::get_ref);
+        let Some(Self { proof, peer }) = extensions.get::<Self>().or(tls).cloned() else { return };
+        proof.store(true, Relaxed);
+        // Where tonic looks for the address.
+        extensions.insert(peer);
     }
 }

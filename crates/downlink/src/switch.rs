@@ -9,12 +9,15 @@ use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tonic::codegen::{BoxFuture, Service};
 
+use crate::incoming::Caller;
 use crate::token::Guard;
 
 /// Paths of the health service.
 const HEALTH: &str = "/grpc.health.v1.Health/";
+/// The path of its question that has one answer.
+const CHECK: &str = "/grpc.health.v1.Health/Check";
 
-/// The services of one port. Whether a frontend runs is no secret, so that its health can be asked without a token.
+/// The services of one port. Whether a frontend runs is no secret: that can be asked without a token.
 #[derive(Debug, Clone)]
 pub(crate) struct Switch<H, D> {
     pub(crate) health: H,
@@ -39,13 +42,20 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if request.uri().path().starts_with(HEALTH) {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        let is_for_health = path.starts_with(HEALTH);
+        if path == CHECK {
+            return Box::pin(self.health.call(request));
+        }
+        if !self.guard.admits(request.headers()) {
+            return Box::pin(ready(Ok(Status::unauthenticated("no token, or a wrong one").into_http())));
+        }
+        Caller::is_gateway(request.extensions_mut());
+        if is_for_health {
             Box::pin(self.health.call(request))
-        } else if self.guard.admits(request.headers()) {
-            Box::pin(self.downlink.call(request))
         } else {
-            Box::pin(ready(Ok(Status::unauthenticated("no token, or a wrong one").into_http())))
+            Box::pin(self.downlink.call(request))
         }
     }
 }

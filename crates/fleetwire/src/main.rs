@@ -84,7 +84,8 @@ enum Command {
     /// Let devices in, look at them, lock them out
     Device(device::DeviceArgs),
     /// Tell devices what to do, and see what becomes of it
-    Command(command::CommandArgs),
+    #[command(name = "command")]
+    Order(command::CommandArgs),
     /// List the device models
     Model(model::ModelArgs),
     /// Write a mapping for JSON payloads, and test it on samples
@@ -114,7 +115,7 @@ fn main() -> ExitCode {
         Command::DeadLetters(args) => dead_letters::dead_letters(args),
         Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),
-        Command::Command(args) => command::command(&args),
+        Command::Order(args) => command::command(&args),
         Command::Model(args) => model::model(&args),
         Command::Mapping(args) => mapping::mapping(&args),
         Command::Topics(args) => topics::topics(&args),

@@ -71,7 +71,10 @@ fn all_partitions_are_read_before_it_has_caught_up() {
 #[test]
 fn a_reader_may_begin_at_a_time() {
     let topic = topic(3);
-    let producer = Producer::<()>::new(&settings(), |delivery, ()| drop(delivery.outcome.unwrap())).unwrap();
+    let producer = Producer::<()>::new(&settings(), |delivery, ()| {
+        delivery.outcome.unwrap();
+    })
+    .unwrap();
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
     let send = |key: &str, timestamp_ms: i64| {
         let (key, payload) = (Some(key.as_bytes()), Some(b"x".as_slice()));

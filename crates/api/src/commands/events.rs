@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::entry::{Key, Snapshot};
 use super::metrics::CommandMetrics;
 use super::path::{self, CommandParams, CommandPath, DeviceParam};
-use super::shown::Status;
+use super::shown::CommandStatus;
 use crate::app::Shared;
 use crate::problem::{Code, Refusal};
 use crate::query::{Query, Times, bad};
@@ -149,7 +149,7 @@ fn news(snapshot: &Snapshot, after: &mut Option<u32>) -> Vec<Bytes> {
         }
         let sequence = status.sequence;
         *after = Some(sequence);
-        let data = serde_json::to_string(&Status::new(status)).unwrap_or_default();
+        let data = serde_json::to_string(&CommandStatus::new(status)).unwrap_or_default();
         events.push(text(Some(sequence), "status", &data));
     }
     events

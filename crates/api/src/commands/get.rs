@@ -13,7 +13,7 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use super::path::{self, CommandParams, CommandPath, DeviceParam};
-use super::shown::{Command, CommandWithStatuses, State as CommandState};
+use super::shown::{Command, CommandState, CommandWithStatuses};
 pub(crate) use super::view::Place;
 use crate::app::Shared;
 use crate::cursor;
@@ -56,7 +56,7 @@ pub(crate) struct ListParams {
 }
 
 fn states() -> Array {
-    let state: RefOr<Schema> = RefOr::Ref(Ref::from_schema_name("State"));
+    let state: RefOr<Schema> = RefOr::Ref(Ref::from_schema_name("CommandState"));
     ArrayBuilder::new().items(state).build()
 }
 

@@ -18,7 +18,7 @@ use super::form::{self, Draft, NewCommand, Say, SwitchOutput};
 use super::idempotency::{IdempotencyKey, KeyHeader, command_id};
 use super::path::{self, CommandParams, CommandPath, DeviceParam, OutputParams, OutputPath};
 use super::sender::SendFailure;
-use super::shown::Command;
+use super::shown::{Command, CommandState, CommandStatus};
 use super::view::Found;
 use crate::app::{App, Shared};
 use crate::auth::Caller;
@@ -38,7 +38,7 @@ const WAITING: f64 = 0.8;
 pub(crate) struct WaitParam {
     /// Answer when nothing more comes of the command, or after this time, for example "10s"; 25 s at most. The answer has the
     /// newest status.
-    #[param(nullable = false, required = false, pattern = "^[0-9]{1,2}s$", example = "10s")]
+    #[param(nullable = false, required = false, pattern = "^([0-9]|1[0-9]|2[0-5])s$", example = "10s")]
     wait: Option<String>,
 }
 
@@ -181,7 +181,7 @@ pub(crate) async fn approve(
 async fn about(app: &App, id: String, action: fn(String) -> Action, (body, asking): (Say, Asking)) -> Answer {
     let other = path::find(&app.commands, &id, asking.device.as_ref())?;
     if other.is_terminal() {
-        let state = super::shown::Status::new(other.last()).state;
+        let state = CommandStatus::new(other.last()).state;
         let detail = format!("nothing more comes of command {id}: its state is {}", word(state));
         return Err(Refusal::new(Code::Finished, detail));
     }
@@ -193,7 +193,7 @@ async fn about(app: &App, id: String, action: fn(String) -> Action, (body, askin
 }
 
 /// A state as the API writes it.
-fn word(state: super::shown::State) -> String {
+fn word(state: CommandState) -> String {
     serde_json::to_value(state).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 

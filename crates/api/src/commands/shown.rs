@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fleetwire_model::pb::{self, CommandState, OutputAction, command::Action};
+use fleetwire_model::pb::{self, OutputAction, command::Action};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,7 +20,7 @@ pub(crate) struct Command {
     device_id: String,
     /// Its newest status.
     #[serde(flatten)]
-    status: Status,
+    status: CommandStatus,
     /// What was asked for; absent if that is longer ago than this API remembers.
     #[serde(rename = "command", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -34,14 +34,14 @@ pub(crate) struct CommandWithStatuses {
     #[serde(flatten)]
     command: Command,
     /// In order. Of very many, the first and the newest: `sequence` shows what is left out.
-    statuses: Vec<Status>,
+    statuses: Vec<CommandStatus>,
 }
 
 /// A step of a command's life.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Status {
+pub(crate) struct CommandStatus {
     /// The state.
-    pub(crate) state: State,
+    pub(crate) state: CommandState,
     /// Whether nothing more comes.
     pub(crate) terminal: bool,
     /// When it was so, RFC 3339, UTC.
@@ -91,7 +91,7 @@ struct Evidence {
 /// State of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum State {
+pub(crate) enum CommandState {
     /// Kafka has it, and no gateway has said anything yet.
     Sent,
     /// It is valid, and goes its way.
@@ -188,27 +188,27 @@ struct Other {
     command_id: String,
 }
 
-impl State {
+impl CommandState {
     /// Of the contract.
-    pub(crate) const fn of(state: CommandState) -> Self {
+    pub(crate) const fn of(state: pb::CommandState) -> Self {
         match state {
-            CommandState::Unspecified => Self::Sent,
-            CommandState::Accepted => Self::Accepted,
-            CommandState::Queued => Self::Queued,
-            CommandState::Published => Self::Published,
-            CommandState::Acknowledged => Self::Acknowledged,
-            CommandState::Confirmed => Self::Confirmed,
-            CommandState::Contradicted => Self::Contradicted,
-            CommandState::Rejected => Self::Rejected,
-            CommandState::Expired => Self::Expired,
-            CommandState::Failed => Self::Failed,
-            CommandState::Superseded => Self::Superseded,
-            CommandState::Cancelled => Self::Cancelled,
+            pb::CommandState::Unspecified => Self::Sent,
+            pb::CommandState::Accepted => Self::Accepted,
+            pb::CommandState::Queued => Self::Queued,
+            pb::CommandState::Published => Self::Published,
+            pb::CommandState::Acknowledged => Self::Acknowledged,
+            pb::CommandState::Confirmed => Self::Confirmed,
+            pb::CommandState::Contradicted => Self::Contradicted,
+            pb::CommandState::Rejected => Self::Rejected,
+            pb::CommandState::Expired => Self::Expired,
+            pb::CommandState::Failed => Self::Failed,
+            pb::CommandState::Superseded => Self::Superseded,
+            pb::CommandState::Cancelled => Self::Cancelled,
         }
     }
 }
 
-impl std::str::FromStr for State {
+impl std::str::FromStr for CommandState {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -220,7 +220,7 @@ impl std::str::FromStr for State {
     }
 }
 
-impl Status {
+impl CommandStatus {
     pub(crate) fn new(status: pb::CommandStatus) -> Self {
         let evidence = |raw: pb::RawRef| Evidence {
             topic: raw.topic,
@@ -229,7 +229,7 @@ impl Status {
             record_index: raw.record_index,
         };
         Self {
-            state: State::of(status.state()),
+            state: CommandState::of(status.state()),
             terminal: status.terminal,
             time: rfc3339(status.time.as_ref()),
             code: status.code,
@@ -246,14 +246,14 @@ impl Status {
 impl Command {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
         let (id, device_id) = (*snapshot.key).clone();
-        let status = Status::new(snapshot.last());
+        let status = CommandStatus::new(snapshot.last());
         Self { id, device_id, status, asked: snapshot.order.as_deref().map(Asked::new) }
     }
 }
 
 impl CommandWithStatuses {
     pub(crate) fn new(snapshot: &Snapshot) -> Self {
-        let statuses = snapshot.statuses.iter().cloned().map(Status::new).collect();
+        let statuses = snapshot.statuses.iter().cloned().map(CommandStatus::new).collect();
         Self { command: Command::new(snapshot), statuses }
     }
 }

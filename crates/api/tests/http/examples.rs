@@ -107,8 +107,14 @@ fn the_example_in_java_sends_a_command_and_prints_its_statuses() {
     let (protobuf, folder) = (installed("java"), tempfile::tempdir().unwrap());
     let (generated, classes) = (folder.path().join("gen"), folder.path().join("classes"));
     fs::create_dir(&generated).unwrap();
+    // What protoc's archive has in its folder `include` is in the jar as well.
+    let mut files = fs::read_dir(&protobuf).unwrap().map(|file| file.unwrap().path());
+    let jar = files.find(|path| path.extension().is_some_and(|end| end == "jar")).unwrap();
+    let mut unpack = Process::new("jar");
+    unpack.arg("xf").arg(jar).args(["google/protobuf/timestamp.proto", "google/protobuf/duration.proto"]);
+    done(unpack.current_dir(folder.path()));
     let mut protoc = Process::new(protobuf.join("protoc"));
-    protoc.arg("--java_out").arg(&generated).arg("-I").arg(root().join("proto"));
+    protoc.arg("--java_out").arg(&generated).arg("-I").arg(root().join("proto")).arg("-I").arg(folder.path());
     done(protoc.args(contract()));
     let kafka = Distribution::fetch(&|step| println!("{step}")).unwrap().home().join("lib");
     let on_path = format!("{}/*:{}/*:{}", kafka.display(), protobuf.display(), classes.display());

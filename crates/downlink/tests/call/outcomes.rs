@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use fleetwire_downlink::{
-    CallError, Client, DownlinkClientSettings, DownlinkServerSettings, TOKEN_VARIABLE, Tokens,
+    CallError, Client, DownlinkClientSettings, DownlinkServerSettings, MAX_MESSAGE, TOKEN_VARIABLE, Tokens,
 };
-use fleetwire_model::pb::DeliverOutcome;
-use tokio::io::AsyncReadExt as _;
+use fleetwire_model::pb::{DeliverOutcome, DeliverRequest};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::frontend::{Frontend, LIMIT, call, client, loopback, soon};
@@ -114,6 +114,35 @@ async fn only_who_shows_the_token_is_heard() {
     let right = with(Some("a-token-of-the-tests"));
     let outcome = call(&right, frontend.address, "acknowledged", LIMIT).await;
     assert_eq!(outcome, Ok(DeliverOutcome::Acknowledged));
+    frontend.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_is_refused() {
+    let frontend = Frontend::start(&loopback(), Tokens::default());
+    let client = client(DownlinkClientSettings::default());
+    let request = DeliverRequest { payload: vec![0; MAX_MESSAGE + 1].into(), ..DeliverRequest::default() };
+    let outcome = soon(client.deliver(&frontend.address.to_string(), request, LIMIT)).await;
+    assert!(matches!(outcome, Err(CallError::Refused(_))), "{outcome:?}");
+    assert_eq!(frontend.callers.connections(), 0);
+    frontend.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_prove_to_be_a_gateways_is_closed() {
+    let frontend = Frontend::start(&loopback(), Tokens::default());
+    let mut strangers = Vec::new();
+    // Nothing, the beginning of HTTP/2, and all of the beginning.
+    for said in [&b""[..], b"PRI * ", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"] {
+        let mut stranger = TcpStream::connect(frontend.address).await.unwrap();
+        stranger.write_all(said).await.unwrap();
+        strangers.push(stranger);
+    }
+    for mut stranger in strangers {
+        let mut heard = Vec::new();
+        // The connection ends, in whatever way.
+        let _ended = soon(stranger.read_to_end(&mut heard)).await;
+    }
     frontend.stop().await;
 }
 

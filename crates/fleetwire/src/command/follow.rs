@@ -1,6 +1,7 @@
 //! The states of a command, shown as they come.
 
 use std::io::{Write, stdout};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -16,6 +17,33 @@ const STREAM: Duration = Duration::from_mins(1);
 
 /// Pause before another stream is asked for.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a person wants to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// As long as something may come.
+    ToTheEnd,
+    /// So long.
+    For(Duration),
+}
+
+impl Wait {
+    /// The time, where this is the one to the end.
+    pub(super) const fn or(self, to_the_end: Duration) -> Duration {
+        match self {
+            Self::ToTheEnd => to_the_end,
+            Self::For(limit) => limit,
+        }
+    }
+}
+
+impl FromStr for Wait {
+    type Err = humantime::DurationError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() { Ok(Self::ToTheEnd) } else { humantime::parse_duration(text).map(Self::For) }
+    }
+}
 
 /// A command that is followed.
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +160,15 @@ fn line(since: Duration, status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_has_a_time_or_lasts_to_the_end() {
+        let wait = |text: &str| text.parse::<Wait>();
+        assert_eq!(wait(""), Ok(Wait::ToTheEnd));
+        assert_eq!(wait("30s"), Ok(Wait::For(Duration::from_secs(30))));
+        assert!(wait("long").is_err());
+        assert_eq!(Wait::ToTheEnd.or(AGAIN), AGAIN);
+    }
 
     #[test]
     fn a_state_is_one_line_with_the_time_since_the_command_was_given() {

@@ -79,7 +79,7 @@ impl ListArgs {
 
 fn row(command: Value) -> Result<[String; 6]> {
     let command: Command = serde_json::from_value(command)?;
-    let asked = command.command.unwrap_or_default();
+    let asked = command.asked.unwrap_or_default();
     Ok([
         time(&command.status.time),
         command.device_id,

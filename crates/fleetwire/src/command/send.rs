@@ -8,7 +8,7 @@ use clap::Args;
 use fleetwire_service::exit::Exit;
 use serde_json::{Map, Value};
 
-use super::follow::Follow;
+use super::follow::{Follow, Wait};
 use super::types::Command;
 use crate::client::{Api, Ask};
 
@@ -36,8 +36,8 @@ pub(super) struct CommonFlags {
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// Show the states as they come, until the last one; --wait=TIME ends sooner [default: the command's time and 6m]
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true)]
-    wait: Option<Option<humantime::Duration>>,
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    wait: Option<Wait>,
     /// JSON: one object, with --wait one for each state
     #[arg(long)]
     json: bool,
@@ -88,10 +88,10 @@ impl CommonFlags {
             return Ok(Exit::Done);
         };
         if !self.json {
-            let words = command.command.as_ref().map(super::types::Asked::words).unwrap_or_default();
+            let words = command.asked.as_ref().map(super::types::Asked::words).unwrap_or_default();
             writeln!(stdout().lock(), "{} for {}: {words}", command.id, command.device_id)?;
         }
-        let limit = wait.map_or(ttl + AFTER, Into::into);
+        let limit = wait.or(ttl + AFTER);
         let device = command.device_id.parse().ok();
         Follow { id: &command.id, device: device.as_ref(), limit, json: self.json, begin }.run(api)
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use fleetwire_model::DeviceId;
 use fleetwire_service::exit::Exit;
 
-use super::follow::Follow;
+use super::follow::{Follow, Wait};
 use super::types::Command;
 use crate::client::{ApiFlags, encoded};
 use crate::table::{Pages, dash, facts, time};
@@ -25,8 +25,8 @@ pub(super) struct ShowArgs {
     #[arg(long, value_name = "IMEI")]
     device: Option<DeviceId>,
     /// Show its states, also those that come, until the last one; --wait=TIME ends sooner [default: 10m]
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true)]
-    wait: Option<Option<humantime::Duration>>,
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    wait: Option<Wait>,
     /// JSON: one object, with --wait one for each state
     #[arg(long)]
     json: bool,
@@ -37,7 +37,7 @@ impl ShowArgs {
         flags.with_commands(|api| {
             if let Some(wait) = self.wait {
                 let (device, begin) = (self.device.as_ref(), Instant::now());
-                let limit = wait.map_or(WAIT, Into::into);
+                let limit = wait.or(WAIT);
                 return Follow { id: &self.id, device, limit, json: self.json, begin }.run(api);
             }
             let device = self.device.as_ref().map(|device| format!("?device={device}")).unwrap_or_default();
@@ -62,7 +62,7 @@ fn print(out: &mut impl Write, command: &Command) -> Result<()> {
         ("state", format!("{}{end}", command.status.state)),
         ("reason", dash(&command.status.words())),
     ];
-    if let Some(asked) = &command.command {
+    if let Some(asked) = &command.asked {
         lines.push(("what", asked.words()));
         lines.push((
             "asked for",

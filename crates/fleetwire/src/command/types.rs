@@ -10,7 +10,8 @@ pub(super) struct Command {
     pub(super) device_id: String,
     #[serde(flatten)]
     pub(super) status: Status,
-    pub(super) command: Option<Asked>,
+    #[serde(rename = "command")]
+    pub(super) asked: Option<Asked>,
     pub(super) statuses: Vec<Status>,
 }
 
@@ -55,7 +56,8 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Output {
-    pub(super) output: u32,
+    #[serde(rename = "output")]
+    pub(super) number: u32,
     pub(super) action: String,
     pub(super) duration: Option<String>,
 }
@@ -86,9 +88,9 @@ pub(super) struct Commands {
 impl Asked {
     /// What the device is told, in words.
     pub(super) fn words(&self) -> String {
-        if let Some(Output { output, action, duration }) = &self.output {
+        if let Some(Output { number, action, duration }) = &self.output {
             let length = duration.as_ref().map(|duration| format!(" for {duration}")).unwrap_or_default();
-            return format!("output {output} {action}{length}");
+            return format!("output {number} {action}{length}");
         }
         if let Some(Raw { topic, payload_bytes }) = &self.raw {
             return format!("{payload_bytes} bytes to {topic}");

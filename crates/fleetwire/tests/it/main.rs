@@ -9,6 +9,7 @@
 
 mod apache;
 mod bad_input;
+mod command_cli;
 mod command_line;
 mod commands;
 mod dead_letters;
