@@ -16,6 +16,8 @@ pub(crate) const MAX_COMMAND: usize = 16 * 1024;
 pub(crate) enum Reading {
     /// One that this gateway works.
     Here(DeviceId, Command),
+    /// One of more bytes than are taken, with what it asks for left out, and how many they were.
+    TooLarge(DeviceId, Command, usize),
     /// One that lies in another partition than everything else of its device, because its producer counts partitions
     /// in another way than Java's clients.
     Elsewhere,
@@ -34,18 +36,17 @@ pub(crate) fn read(
         .parse()
         .map_err(|err| Fault::new("bad_key", format!("the record's key is no device id: {err}")))?;
     let value = value.ok_or_else(|| Fault::new("no_value", "the record has no value"))?;
-    if value.len() > MAX_COMMAND {
-        let reason = format!("a command has {MAX_COMMAND} bytes at most, this has {}", value.len());
-        return Err(Fault::new("too_large", reason));
-    }
     let command = Command::decode(value)
         .map_err(|err| Fault::new("not_protobuf", format!("the value is no fleetwire.v1.Command: {err}")))?;
     check(&command, &device)?;
-    if partition_of(key, partitions) == partition {
-        Ok(Reading::Here(device, command))
-    } else {
-        Ok(Reading::Elsewhere)
+    if partition_of(key, partitions) != partition {
+        return Ok(Reading::Elsewhere);
     }
+    if value.len() <= MAX_COMMAND {
+        return Ok(Reading::Here(device, command));
+    }
+    let requested_by = short(&command.requested_by);
+    Ok(Reading::TooLarge(device, Command { action: None, requested_by, ..command }, value.len()))
 }
 
 /// Whether a command says whose it is and which.
@@ -92,6 +93,16 @@ mod tests {
     }
 
     #[test]
+    fn a_command_that_is_too_large_keeps_nothing_that_is_large() {
+        let long = "x".repeat(MAX_COMMAND);
+        let value = Command { requested_by: long, ..command("01J") }.encode_to_vec();
+        let Ok(Reading::TooLarge(_, kept, size)) = read(Some(DEVICE.as_bytes()), Some(&value), (0, 1)) else {
+            panic!("it was taken");
+        };
+        assert!(size > MAX_COMMAND && kept.encoded_len() < 200 && kept.command_id == "01J");
+    }
+
+    #[test]
     fn what_is_no_command_is_told_with_a_fixed_word() {
         let value = command("01J").encode_to_vec();
         assert_eq!(read(None, Some(&value), (0, 1)).unwrap_err().code, "bad_key");
@@ -100,7 +111,6 @@ mod tests {
         assert_eq!(code(b"other", Some(&value)), "key_mismatch");
         assert_eq!(code(DEVICE.as_bytes(), None), "no_value");
         assert_eq!(code(DEVICE.as_bytes(), Some(b"{}")), "not_protobuf");
-        assert_eq!(code(DEVICE.as_bytes(), Some(&vec![0; MAX_COMMAND + 1])), "too_large");
         for id in ["", "a b", "é", &"x".repeat(65)] {
             assert_eq!(code(DEVICE.as_bytes(), Some(&command(id).encode_to_vec())), "bad_command_id", "{id}");
         }

@@ -143,11 +143,16 @@ impl Transform for Working {
             return Err(SendError::Full);
         };
         let (world, tally) = (&self.world, &mut self.tally);
-        let mut desk = Desk { world, tally, outputs, now_ms: clock::unix_ms() };
+        let mut desk = Desk { world, tally, outputs, now_ms: clock::unix_ms(), too_large: None };
         page.own(&desk)?;
         match intake::read(message.key(), message.payload(), (number, self.partitions)) {
             Ok(Reading::Here(device, command)) => {
                 desk.tally.taken += 1;
+                page.apply(&device, Event::Command(command), Some(came), &mut desk)
+            }
+            Ok(Reading::TooLarge(device, command, size)) => {
+                desk.tally.taken += 1;
+                desk.too_large = Some(size);
                 page.apply(&device, Event::Command(command), Some(came), &mut desk)
             }
             Ok(Reading::Elsewhere) if message.header(MOVED).is_none() => {
@@ -213,7 +218,7 @@ impl Transform for Working {
         (self.is_offered, self.last) = (false, place.number);
         let Some(page) = self.pages.get_mut(&place.number) else { return Ok(()) };
         let (world, tally) = (&self.world, &mut self.tally);
-        let mut desk = Desk { world, tally, outputs, now_ms: clock::unix_ms() };
+        let mut desk = Desk { world, tally, outputs, now_ms: clock::unix_ms(), too_large: None };
         page.own(&desk)?;
         page.work(PORTION, &mut desk)
     }

@@ -18,6 +18,7 @@ fn help_of_every_command_says_what_to_do() {
         "replay",
         "device",
         "command",
+        "command-gateway",
         "model",
         "mapping",
         "topics",
@@ -75,7 +76,7 @@ fn a_bad_file_is_told_with_line_key_and_allowed_values() {
 
 #[test]
 fn the_shipped_samples_pass_the_check() {
-    for service in ["run", "frontend", "decoder", "gaps", "api"] {
+    for service in ["run", "frontend", "decoder", "command-gateway", "gaps", "api"] {
         let file = format!("{}/../../deploy/config/{service}.toml", env!("CARGO_MANIFEST_DIR"));
         assert!(stdout(&output(&["check-config", service, &file])).contains("is fine"));
     }

@@ -11,6 +11,7 @@ use fleetwire_registry::Devices;
 use prost::Message as _;
 
 use crate::guards::GuardBook;
+use crate::intake::MAX_COMMAND;
 use crate::machine::{Rules, Target};
 use crate::metrics::word;
 
@@ -53,6 +54,9 @@ pub(super) struct Desk<'a> {
     pub(super) tally: &'a mut Tally,
     pub(super) outputs: &'a Outputs<'a>,
     pub(super) now_ms: i64,
+    /// Bytes of the command that is worked, if they are too many: what it asks for was left out, and the machine finds
+    /// that it asks for nothing.
+    pub(super) too_large: Option<usize>,
 }
 
 impl Names {
@@ -80,8 +84,12 @@ impl World {
 
 impl Desk<'_> {
     /// Tells a step of a command.
-    pub(super) fn status(&mut self, device: &DeviceId, status: &CommandStatus) -> Result<(), SendError> {
-        *self.tally.statuses.entry((word(status), status.code.clone())).or_default() += 1;
+    pub(super) fn status(&mut self, device: &DeviceId, mut status: CommandStatus) -> Result<(), SendError> {
+        if let Some(size) = self.too_large.filter(|_| status.code == "no_action") {
+            "too_large".clone_into(&mut status.code);
+            status.reason = format!("a command has {MAX_COMMAND} bytes at most, this has {size}");
+        }
+        *self.tally.statuses.entry((word(&status), status.code.clone())).or_default() += 1;
         self.outputs.send(Record {
             topic: &self.world.names.status,
             key: Some(device.as_str().as_bytes()),

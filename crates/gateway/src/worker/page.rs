@@ -201,7 +201,7 @@ impl Page {
             rules: &desk.world.rules,
         };
         let effects = busy.commands.apply(event, &context);
-        for status in &effects.statuses {
+        for status in effects.statuses {
             desk.status(device, status)?;
         }
         let mut record = None;
