@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fleetwire_model::DeviceId;
+use fleetwire_mqtt::packet::QoS;
 use fleetwire_mqtt::{Event, Observer, SessionFacts};
 use fleetwire_service::clock;
 use serde::de::Error as _;
@@ -100,7 +101,9 @@ impl Presence {
     fn note(&self, event: &Event<'_>) {
         match event {
             Event::Connected(facts) => self.connected(facts),
-            Event::Subscribed(facts, _) | Event::StillSubscribed(facts, _) => self.subscribed(facts, true),
+            // Without an acknowledgement no command is sent.
+            Event::Subscribed(_, _, QoS::AtMostOnce) | Event::StillSubscribed(_, _, QoS::AtMostOnce) => {}
+            Event::Subscribed(facts, ..) | Event::StillSubscribed(facts, ..) => self.subscribed(facts, true),
             Event::Unsubscribed(facts, _, left) => self.subscribed(facts, *left > 0),
             Event::Disconnected(facts, end) => self.with(facts, |table, device| {
                 if !table.end(device, facts, end.code(), clock::unix_ms()) {

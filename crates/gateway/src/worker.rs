@@ -40,6 +40,8 @@ const PORTION: usize = 200;
 const ATTENTIVE: Duration = Duration::from_millis(2);
 /// The same while devices with commands are away.
 const WATCHFUL: Duration = Duration::from_millis(20);
+/// How long Kafka may be busy with a transaction that is over.
+const REST: Duration = Duration::from_millis(3);
 
 /// Header of commands that were put into their partition by a gateway.
 const MOVED: &str = "fleetwire-moved";
@@ -214,6 +216,14 @@ impl Transform for Working {
         let mut desk = Desk { world, tally, outputs, now_ms: clock::unix_ms() };
         page.own(&desk)?;
         page.work(PORTION, &mut desk)
+    }
+
+    fn is_urgent(&self) -> bool {
+        true
+    }
+
+    fn rest(&self) -> Duration {
+        REST
     }
 
     fn patience(&self) -> Duration {

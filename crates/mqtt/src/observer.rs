@@ -1,7 +1,11 @@
 //! What a frontend may count or follow. The crate itself keeps no metrics.
 
 use crate::{
-    access::Refusal, ingest::SessionFacts, packet::PacketError, receipt::FailureReason, session::End,
+    access::Refusal,
+    ingest::SessionFacts,
+    packet::{PacketError, QoS},
+    receipt::FailureReason,
+    session::End,
 };
 
 /// Is told what happens. Called on connection tasks, so it must be quick and must not block.
@@ -42,14 +46,14 @@ pub enum Event<'a> {
     NotAdmitted(NotAdmitted),
     /// A client was let in.
     Connected(&'a SessionFacts),
-    /// A session subscribed.
-    Subscribed(&'a SessionFacts, &'a str),
+    /// A session subscribed, and with what quality of service.
+    Subscribed(&'a SessionFacts, &'a str, QoS),
     /// A session was refused a subscription.
     SubscriptionRefused(&'a SessionFacts),
     /// A session gave a subscription up; how many it has left.
     Unsubscribed(&'a SessionFacts, &'a str, usize),
     /// A session that goes on with a new connection is still subscribed. Comes after [`Event::Connected`].
-    StillSubscribed(&'a SessionFacts, &'a str),
+    StillSubscribed(&'a SessionFacts, &'a str, QoS),
     /// A publish was dropped because the grant does not allow its topic.
     PublishRefused(&'a SessionFacts),
     /// A publish of quality of service 2 came again before its release; it was not offered again.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use fleetwire_downlink::{
     CallError, Client, DownlinkClientSettings, DownlinkServerSettings, TOKEN_VARIABLE, Tokens,
@@ -126,7 +126,9 @@ impl House {
                 ReaderOptions { start: Start::Beginning, missing: MissingTopic::Wait, ready_timeout: LIMIT };
             let topic = Topics::default().name(Topic::Sessions);
             let reader = Reader::new(&kafka, &topic, options, &CancellationToken::new()).unwrap();
-            loop {
+            // The words of a frontend that is alive come all the time.
+            let deadline = Instant::now() + LIMIT;
+            while Instant::now() < deadline {
                 match reader.next(LIMIT).unwrap() {
                     Event::Record(record) if record.key() == Some(id.as_bytes()) => {
                         let session = Session::decode(record.payload().unwrap()).unwrap();
@@ -134,12 +136,12 @@ impl House {
                             return session;
                         }
                     }
-                    Event::Record(_) | Event::CaughtUp => {}
-                    Event::Idle => panic!("no session of {id}"),
+                    Event::Record(_) | Event::CaughtUp | Event::Idle => {}
                 }
             }
+            panic!("no session of {id}");
         });
-        soon(found).await.unwrap()
+        found.await.unwrap()
     }
 
     /// Where the gateway calls.

@@ -74,8 +74,11 @@ async fn what_cannot_be_sent_is_told_and_not_sent() {
         async |house| {
             assert_eq!(house.deliver(command("a", 1), LIMIT).await, DeliverOutcome::NotConnected);
             let mut device = Device::connect(house, lasting(Level::V311)).await;
+            // Only the second of these makes the session one that takes commands.
             device.subscribe(QoS::AtMostOnce).await;
+            device.subscribe(QoS::AtLeastOnce).await;
             let epoch = house.session(DEVICE, 0).await.epoch;
+            device.subscribe(QoS::AtMostOnce).await;
             let told = async |request| house.deliver(request, LIMIT).await;
             assert_eq!(told(command("a", epoch)).await, DeliverOutcome::NotSubscribed, "with QoS 0");
             device.subscribe(QoS::AtLeastOnce).await;

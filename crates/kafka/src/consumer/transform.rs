@@ -68,6 +68,18 @@ pub trait Transform {
         Duration::MAX
     }
 
+    /// Whether a transaction ends as soon as no record is waiting, and not only when its interval is over: what it holds
+    /// is waited for.
+    fn is_urgent(&self) -> bool {
+        false
+    }
+
+    /// How long after a transaction the next one begins at the earliest. Kafka may still be busy with the last one then,
+    /// and refuse the first request of the next; librdkafka repeats that 20 ms later.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Whether something is still to be sent before the transaction may be committed: [`Self::complete`] will. One
     /// whose partitions are taken away before that is undone.
     fn is_incomplete(&self) -> bool {

@@ -184,7 +184,8 @@ where
         }
         core.parts.observer.on(Event::Connected(session.facts()));
         for subscribed in session.subscriptions() {
-            core.parts.observer.on(Event::StillSubscribed(session.facts(), &subscribed.filter));
+            let (facts, qos) = (session.facts(), subscribed.qos);
+            core.parts.observer.on(Event::StillSubscribed(facts, &subscribed.filter, qos));
         }
         // Nor did a close see it that came between the judgement of its CONNECT and this entry.
         if !mailbox.is_ending() && !core.parts.authenticator.still_admits(session.facts()) {

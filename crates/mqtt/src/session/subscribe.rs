@@ -72,7 +72,7 @@ impl Session {
         for asked in packet.subscriptions {
             codes.push(match self.grant_one(&asked, identifier) {
                 Ok((subscribed, existed)) => {
-                    self.observer.0.on(Event::Subscribed(&self.facts, &asked.filter));
+                    self.observer.0.on(Event::Subscribed(&self.facts, &asked.filter, subscribed.qos));
                     let qos = subscribed.qos as u8;
                     granted.push((subscribed, existed));
                     qos

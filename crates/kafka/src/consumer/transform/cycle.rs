@@ -1,5 +1,6 @@
 //! The loop of a transformer: poll, transform, and end the transaction when it is due.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
@@ -8,7 +9,7 @@ use rdkafka::message::BorrowedMessage;
 use tokio_util::sync::CancellationToken;
 
 use super::due::Positions;
-use super::transaction::Transaction;
+use super::transaction::{Phase, Transaction};
 use super::{Transform, TransformError};
 use crate::consumer::context::GroupContext;
 use crate::consumer::current::Current;
@@ -33,6 +34,8 @@ pub(super) fn run(
         stop,
         current: Current::default(),
         positions: Positions::default(),
+        is_quiet: false,
+        rest_until: None,
     };
     let outcome = loop {
         if stop.is_cancelled() {
@@ -56,30 +59,45 @@ pub(super) struct Cycle<'a> {
     pub(super) stop: &'a CancellationToken,
     current: Current,
     pub(super) positions: Positions,
+    /// Whether the last wait brought nothing, and nothing was due.
+    is_quiet: bool,
+    /// When the next transaction may begin, after one has ended.
+    rest_until: Option<Instant>,
 }
 
 impl Cycle<'_> {
     fn turn(&mut self, transform: &mut impl Transform) -> Result<(), TransformError> {
         let (interval, in_flight) = (self.options.commit_interval, &self.group.in_flight);
         let full = in_flight.records() >= self.options.max_in_flight_records
-            || in_flight.bytes() >= self.options.max_in_flight_bytes;
-        let wait = self.with(|transaction| {
+            || in_flight.bytes() >= self.options.max_in_flight_bytes
+            || (self.is_quiet && transform.is_urgent());
+        if let Some(until) = self.rest_until.take() {
+            thread::sleep(until.saturating_duration_since(Instant::now()));
+        }
+        let waited = self.with(|transaction| {
             transaction.check()?;
             if !transaction.is_due(interval, full) {
-                return Ok(Some(transaction.patience(interval, POLL)));
+                return Ok(Some((false, transaction.patience(interval, POLL))));
             }
             transaction.complete(transform, self.stop)?;
             // Nothing is read before it is done: what came would belong to no transaction.
             let settled = transaction.settle(self.inner, self.group, Instant::now() + SLICE)?;
-            Ok(settled.then_some(Duration::ZERO))
+            Ok(settled.then_some((true, Duration::ZERO)))
         })?;
-        let Some(wait) = wait else {
+        let Some((is_over, wait)) = waited else {
             self.group.connection.set_down("a transaction waits for Kafka");
             return Ok(());
         };
+        if is_over && !transform.rest().is_zero() {
+            self.rest_until = Some(Instant::now() + transform.rest());
+            return Ok(());
+        }
         let due = transform.due();
-        let wait = if due.is_some() { Duration::ZERO } else { wait.min(transform.patience()) };
+        let is_open = self.with(|transaction| Ok(transaction.phase == Phase::Open))?;
+        let at_once = due.is_some() || (is_open && transform.is_urgent());
+        let wait = if at_once { Duration::ZERO } else { wait.min(transform.patience()) };
         let polled = self.inner.poll(wait);
+        self.is_quiet = polled.is_none() && due.is_none();
         // Partitions that went in the poll have ended the transaction.
         self.tell(transform);
         match polled {

@@ -17,6 +17,9 @@ use super::{TopicPartition, Transform, TransformError};
 use crate::consumer::Start;
 use crate::consumer::tracker::lock;
 use crate::error::SendError;
+use crate::reader::ReaderError;
+use crate::settings::ClientSettings;
+use crate::watermarks::Watermarks;
 
 /// How long one question may block.
 const ASK: Duration = Duration::from_secs(1);
@@ -26,6 +29,9 @@ const ASK: Duration = Duration::from_secs(1);
 pub(super) struct Positions {
     generation: u64,
     known: HashMap<TopicPartition, i64>,
+    /// Asks for ends. On the member's own connection the answer would come after that of a fetch, which waits for
+    /// records for up to half a second.
+    asker: Option<Watermarks>,
 }
 
 impl Cycle<'_> {
@@ -60,7 +66,8 @@ impl Cycle<'_> {
         }
         let generation = self.group.generation.load(Ordering::Acquire);
         if self.positions.generation != generation {
-            self.positions = Positions { generation, known: HashMap::new() };
+            self.positions.generation = generation;
+            self.positions.known.clear();
         }
         if let Some(known) = self.positions.known.get(place) {
             return Some(*known);
@@ -78,17 +85,30 @@ impl Cycle<'_> {
     }
 
     /// The committed offset, or where a group without one starts.
-    fn ask(&self, place: &TopicPartition) -> Result<i64, KafkaError> {
+    fn ask(&mut self, place: &TopicPartition) -> Result<i64, ReaderError> {
+        let away = |error: KafkaError| ReaderError::Unreachable(error.to_string());
         let mut list = TopicPartitionList::with_capacity(1);
         list.add_partition(&place.topic, place.number);
-        for found in self.inner.committed_offsets(list, ASK)?.elements() {
-            found.error()?;
+        for found in self.inner.committed_offsets(list, ASK).map_err(away)?.elements() {
+            found.error().map_err(away)?;
             if let Offset::Offset(offset) = found.offset() {
                 return Ok(offset);
             }
         }
-        let (low, high) = self.inner.fetch_watermarks(&place.topic, place.number, ASK)?;
+        let asker = match self.positions.asker.take() {
+            Some(asker) => asker,
+            None => Watermarks::new(&self.settings()?)?,
+        };
+        let found = asker.of(&place.topic, place.number);
+        self.positions.asker = Some(asker);
+        let (low, high) = found?;
         Ok(if self.options.start == Start::End { high } else { low })
+    }
+
+    /// How Kafka is reached.
+    fn settings(&self) -> Result<ClientSettings, ReaderError> {
+        let settings = self.with(|transaction| Ok(transaction.settings.clone()));
+        settings.map_err(|error| ReaderError::Fatal(error.to_string()))
     }
 }
 
