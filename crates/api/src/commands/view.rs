@@ -276,4 +276,44 @@ mod tests {
         assert!(matches!(view.find("a", None), Found::None) && view.len() == 2);
         assert!(watched.borrow_and_update().eq(&()) && watched.has_changed().is_err());
     }
+
+    /// Resident memory of the process, bytes.
+    fn resident() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+    }
+
+    #[test]
+    #[ignore = "measures memory, alone: cargo test --release -p fleetwire-api --lib -- --ignored --nocapture memory"]
+    #[expect(clippy::print_stdout, reason = "a measurement")]
+    fn memory_of_many_commands() {
+        const COMMANDS: usize = 50_000;
+        let view = View::new(COMMANDS);
+        let before = resident();
+        for number in 0..COMMANDS {
+            let id = ulid::Ulid::from(u128::try_from(number).unwrap() << 64).to_string();
+            let device_id = format!("{:015}", 867_035_040_000_000 + number);
+            for sequence in 1..=4 {
+                let control = pb::OutputControl { output: 1, action: 1, duration: None };
+                let command = pb::Command {
+                    command_id: id.clone(),
+                    device_id: device_id.clone(),
+                    issued_time: Some(from_unix_ms(1)),
+                    expire_time: Some(from_unix_ms(1)),
+                    requested_by: "token:operator".to_owned(),
+                    action: Some(pb::command::Action::OutputControl(control)),
+                };
+                view.take(pb::CommandStatus {
+                    device_id: device_id.clone(),
+                    reason: if sequence == 2 { "the device is not connected" } else { "" }.to_owned(),
+                    frontend_id: if sequence > 2 { "frontend-0" } else { "" }.to_owned(),
+                    command: (sequence == 1).then_some(command),
+                    ..status(&id, sequence, i64::try_from(number).unwrap())
+                });
+            }
+        }
+        assert_eq!(view.len(), COMMANDS);
+        println!("{} bytes a command with four statuses", (resident() - before) / COMMANDS);
+    }
 }
