@@ -92,8 +92,16 @@ fn a_device_with_bad_manners_harms_itself_alone() {
             scope.spawn(|| live(mqtt, *imei, *manners, seen));
         }
         until("they are connected", || seen.iter().all(|seen| seen.connects.load(Relaxed) > 0).then_some(()));
+        // Everything runs.
+        pipeline.switch("first", good, 1, OutputAction::On);
+        pipeline.ends("first", State::Confirmed);
         for (imei, manners) in hostile {
-            pipeline.send(&format!("{manners:?}"), imei, Duration::from_secs(9), switch(1, OutputAction::On));
+            pipeline.send(
+                &format!("{manners:?}"),
+                imei,
+                Duration::from_secs(12),
+                switch(1, OutputAction::On),
+            );
         }
         // Nobody waits for them.
         pipeline.switch("good", good, 1, OutputAction::On);
@@ -117,7 +125,7 @@ fn a_device_with_bad_manners_harms_itself_alone() {
     pipeline.switch("again", good, 1, OutputAction::On);
     pipeline.ends("again", State::Confirmed);
     let received = fleet.finish().unwrap();
-    assert_eq!(received.len(), 2, "{received:?}");
+    assert_eq!(received.len(), 3, "{received:?}");
     assert!(received.iter().all(|publish| publish.verdict == Verdict::Executed));
     pipeline.stop();
 }
