@@ -22,11 +22,6 @@ fn ended(run: &Run, arguments: &[&str], code: i32) -> String {
     out + &err
 }
 
-fn states(lines: &str) -> Vec<String> {
-    let states = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["state"].clone());
-    states.map(|state| state.as_str().unwrap().to_owned()).collect()
-}
-
 #[test]
 fn a_person_switches_an_output_and_sees_what_becomes_of_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -40,10 +35,15 @@ fn a_person_switches_an_output_and_sees_what_becomes_of_it() {
         (state["accepts_commands"] == true).then_some(())
     });
 
-    let on = ended(&run, &["output", SIMULATED, "1", "on", "--for", "5s", "--wait", "--json"], 0);
-    let states = states(&on);
-    assert_eq!(states.last().unwrap(), "confirmed", "{on}");
-    assert!(states.iter().any(|state| state == "published"), "{on}");
+    let on = ended(&run, &["output", SIMULATED, "1", "on", "--for", "5s", "--json"], 0);
+    let on: Value = serde_json::from_str(&on).unwrap();
+    let id = on["id"].as_str().unwrap();
+    let shown = until("the device's word", || {
+        let shown: Value = serde_json::from_slice(&command(&run, &["show", id, "--json"]).stdout).unwrap();
+        matches!(shown["state"].as_str(), Some("acknowledged" | "confirmed")).then_some(shown)
+    });
+    let statuses = shown["statuses"].as_array().unwrap();
+    assert!(statuses.iter().any(|status| status["state"] == "published"), "{shown}");
     let latched = ended(&run, &["output", SIMULATED, "4", "on", "--wait"], 0);
     assert!(latched.contains("output 4 on") && latched.contains("acknowledged  nothing that"), "{latched}");
     let refused = ended(&run, &["output", SIMULATED, "4", "pulse", "--for", "1s"], 2);
