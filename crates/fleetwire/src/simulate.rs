@@ -3,7 +3,7 @@
 use std::net::ToSocketAddrs as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -101,6 +101,8 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<Exit> {
             settings.received = Some(received);
             log = Some((writer, path));
         }
+        // The devices' clocks are right from here on; to let them in took a while.
+        settings.start = now();
         let running = async {
             let report = fleetwire_simulator::run(settings, stop.clone(), Arc::clone(&stats)).await;
             done.cancel();
@@ -132,7 +134,6 @@ fn settings(args: &SimulateArgs) -> Result<Settings> {
     }
     let variable = password_variable("bce_device");
     let password = secret::read(&variable, |name| std::env::var(name).ok())?;
-    let start = UNIX_EPOCH + Duration::from_millis(u64::try_from(clock::unix_ms()).unwrap_or(0));
     Ok(Settings {
         devices: args.devices,
         interval: args.interval,
@@ -146,8 +147,12 @@ fn settings(args: &SimulateArgs) -> Result<Settings> {
         servers,
         reconnect_every: args.reconnect_every,
         wiring: Wiring { s1: args.s1, s2: args.s2, ..Wiring::default() },
-        ..Settings::new("", 0, password.unwrap_or_else(|| WELL_KNOWN_PASSWORD.into()), start)
+        ..Settings::new("", 0, password.unwrap_or_else(|| WELL_KNOWN_PASSWORD.into()), now())
     })
+}
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(clock::unix_ms()).unwrap_or(0))
 }
 
 fn parse_address(address: &str) -> Result<Server> {
