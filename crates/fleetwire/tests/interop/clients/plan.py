@@ -7,11 +7,13 @@ will, which stays open: the test kills the driver then, as a device dies that lo
 import json
 import ssl
 import sys
+import threading
 from dataclasses import dataclass
 from typing import Optional
 
 # How long any single step may take, in seconds.
 PATIENCE = 30
+REPORTING = threading.Lock()
 # How long a driver waits to be killed, in seconds.
 STAND = 180
 
@@ -63,7 +65,9 @@ def read():
 
 def report(scenario, **what):
     """One line: what the client saw, or why it failed."""
-    print(json.dumps({"id": scenario.id, **what}), flush=True)
+    # `print` writes a line and its end one after the other, and another thread's may come in between.
+    with REPORTING:
+        print(json.dumps({"id": scenario.id, **what}), flush=True)
 
 
 def properties(paho_properties):
