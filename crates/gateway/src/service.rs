@@ -32,9 +32,6 @@ use crate::worker::{Names, Worker, WorkerNeeds, World};
 /// How soon the group notices that a gateway is gone, unless the settings say otherwise. librdkafka waits for 45 s, and
 /// its commands would stand still for so long.
 const SESSION_TIMEOUT_MS: &str = "10000";
-/// How long a gateway may wait for Kafka, or read partitions back, before the others take its partitions, unless the
-/// settings say otherwise. librdkafka gives it 5 minutes, and a transaction that Kafka does not end can take that long.
-const MAX_POLL_INTERVAL_MS: &str = "45000";
 /// How long a record may wait for others: a command waits for its transaction, which is short.
 const LINGER: Duration = Duration::ZERO;
 /// How often readiness is looked at.
@@ -163,8 +160,6 @@ fn quick(kafka: &ClientSettings) -> ClientSettings {
     kafka.producer.linger = LINGER;
     let timeout = kafka.properties.entry("session.timeout.ms".to_owned());
     timeout.or_insert_with(|| SESSION_TIMEOUT_MS.to_owned());
-    let interval = kafka.properties.entry("max.poll.interval.ms".to_owned());
-    interval.or_insert_with(|| MAX_POLL_INTERVAL_MS.to_owned());
     kafka
 }
 
