@@ -117,7 +117,7 @@ impl Cycle<'_> {
         self.group.metrics.records.increment(1);
         let partition = self.current.of(self.group, &message);
         let (offset, message) = (message.offset(), Message::new(message));
-        let done = partition.begin(offset, message.size());
+        let done = partition.begin(offset, message.timestamp_ms(), message.size());
         self.with(|transaction| {
             let outputs = transaction.take(&partition, offset, done, self.stop)?;
             let sent = transform.record(&message, &outputs);
