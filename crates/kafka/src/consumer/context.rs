@@ -60,12 +60,16 @@ impl ConsumerContext for GroupContext {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(list) => {
+                tracing::info!(group = &*self.0.name, partitions = list.count(), "partitions came");
                 if let Some(mut transaction) = self.0.transaction() {
                     transaction.rebalanced(consumer);
                 }
                 self.0.give(list);
             }
-            Rebalance::Revoke(list) => self.0.take(consumer, list),
+            Rebalance::Revoke(list) => {
+                tracing::info!(group = &*self.0.name, partitions = list.count(), "partitions go");
+                self.0.take(consumer, list);
+            }
             Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed; librdkafka tries again"),
         }
     }

@@ -24,6 +24,7 @@ const LEAST_WAIT: Duration = Duration::from_millis(20);
 /// State that the polling thread, the completing threads and monitors share.
 #[derive(Debug)]
 pub(super) struct Group {
+    pub(super) name: Box<str>,
     pub(super) in_flight: Arc<InFlight>,
     pub(super) connection: Connection,
     pub(super) metrics: ConsumerMetrics,
@@ -53,11 +54,13 @@ pub(super) struct Held {
 
 impl Group {
     pub(super) fn new(
+        name: &str,
         drain_timeout: Duration,
         metrics: ConsumerMetrics,
         transaction: Option<Transaction>,
     ) -> Self {
         Self {
+            name: name.into(),
             in_flight: Arc::default(),
             connection: Connection::default(),
             metrics,
