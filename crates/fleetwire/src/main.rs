@@ -13,6 +13,7 @@ mod device;
 mod gaps;
 mod json;
 mod mapping;
+mod metrics_reference;
 mod model;
 mod parts;
 mod process;
@@ -90,6 +91,8 @@ enum Command {
     Model(model::ModelArgs),
     /// Write a mapping for JSON payloads, and test it on samples
     Mapping(mapping::MappingArgs),
+    /// Print the reference of all metrics
+    Metrics(metrics_reference::MetricsArgs),
     /// Create the Kafka topics, or check them
     Topics(topics::TopicsArgs),
     /// Check a configuration file without starting anything
@@ -118,6 +121,7 @@ fn main() -> ExitCode {
         Command::Order(args) => command::command(&args),
         Command::Model(args) => model::model(&args),
         Command::Mapping(args) => mapping::mapping(&args),
+        Command::Metrics(args) => metrics_reference::metrics(&args),
         Command::Topics(args) => topics::topics(&args),
         Command::CheckConfig(args) => check_config::check(&args),
         Command::Completions { shell } => {
