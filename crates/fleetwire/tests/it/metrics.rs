@@ -115,6 +115,10 @@ fn a_pipeline_exposes_what_the_page_describes_and_nothing_else() {
         (done && metric(run.admin, "fleetwire_state_written_total", "") >= 1.0).then_some(())
     });
 
+    until("nothing waits any more", || {
+        let lag = |name: &str| metric(run.admin, name, "");
+        (lag("fleetwire_kafka_lag_records") + lag("fleetwire_kafka_lag_seconds") < 0.001).then_some(())
+    });
     let page = page();
     let (_, text) = get(run.admin, "/metrics");
     compare(&text, &page);
