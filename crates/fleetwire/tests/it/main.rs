@@ -8,6 +8,7 @@
 )]
 
 mod apache;
+mod backup;
 mod bad_input;
 mod command_cli;
 mod command_line;
