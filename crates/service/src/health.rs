@@ -66,6 +66,11 @@ type Conditions = BTreeMap<&'static str, Word>;
 enum Word {
     Ready,
     NotReady(String),
+    /// It is ready until this time, unless it says so again.
+    ReadyUntil {
+        until: Instant,
+        reason: String,
+    },
     /// It was ready, and since then what it needs of others is away.
     Away {
         since: Instant,
@@ -178,11 +183,12 @@ impl Health {
 
     fn judge(&self, word: &Word) -> State {
         match word {
+            Word::ReadyUntil { until, reason } if Instant::now() >= *until => State::NotReady(reason.clone()),
             Word::Away { since, reason } if since.elapsed() >= self.0.limits.kafka_away => {
                 State::NotReady(reason.clone())
             }
             Word::NotReady(reason) => State::NotReady(reason.clone()),
-            Word::Ready | Word::Away { .. } => State::Ready,
+            Word::Ready | Word::ReadyUntil { .. } | Word::Away { .. } => State::Ready,
         }
     }
 
@@ -221,11 +227,27 @@ impl Condition {
         self.health.say(self.name, |_| Word::NotReady(reason.into()));
     }
 
+    /// The part is fine, and not any more if it does not say so again within the time.
+    pub fn ready_for(&self, time: Duration, otherwise: impl Into<String>) {
+        let until = Instant::now() + time;
+        self.health.say(self.name, |_| Word::ReadyUntil { until, reason: otherwise.into() });
+    }
+
+    /// Why the part will not be ready, if nothing changes; it is ready for as long as it was to be.
+    pub fn lapses(&self, reason: impl Into<String>) {
+        self.health.say(self.name, |before| match before {
+            Some(Word::ReadyUntil { until, .. }) => Word::ReadyUntil { until: *until, reason: reason.into() },
+            _ => Word::NotReady(reason.into()),
+        });
+    }
+
     /// Kafka is away, so that the part cannot work. One that was ready is not ready once this lasts for longer than
     /// [`HealthLimits::kafka_away`]; one that was not is not ready at once.
     pub fn away(&self, reason: impl Into<String>) {
         self.health.say(self.name, |before| match before {
-            Some(Word::Ready) => Word::Away { since: Instant::now(), reason: reason.into() },
+            Some(Word::Ready | Word::ReadyUntil { .. }) => {
+                Word::Away { since: Instant::now(), reason: reason.into() }
+            }
             Some(Word::Away { since, .. }) => Word::Away { since: *since, reason: reason.into() },
             _ => Word::NotReady(reason.into()),
         });

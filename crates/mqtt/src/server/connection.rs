@@ -76,7 +76,7 @@ where
         Ok(admission) => admission,
         Err(cause) => {
             debug!(peer = %visit.peer.address, code = cause.code(), "not admitted");
-            core.parts.observer.on(Event::NotAdmitted(cause));
+            core.tell(visit, Event::NotAdmitted(cause));
             socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
             return None;
         }

@@ -49,6 +49,23 @@ fn kafka_that_stays_away_makes_a_part_not_ready_by_itself_and_its_return_ready_a
 }
 
 #[test]
+fn a_part_that_has_to_say_again_and_again_that_it_is_ready_is_not_when_it_does_not() {
+    let health = Health::default();
+    let canary = health.condition("canary");
+    canary.lapses("no answer yet");
+    assert_eq!(health.report().get("canary"), Some(&State::NotReady("no answer yet".into())));
+    canary.ready_for(Duration::from_millis(30), "no answer lately");
+    canary.lapses("timed out");
+    let begun = Instant::now();
+    while health.is_ready() {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+    assert_eq!(health.report().get("canary"), Some(&State::NotReady("timed out".into())));
+    canary.ready_for(Duration::from_hours(1), "no answer lately");
+    assert!(health.is_ready());
+}
+
+#[test]
 fn a_part_that_is_silent_for_too_long_hangs_and_one_that_has_ended_does_not() {
     let health = Health::default();
     let quick = health.pulse_within("quick", Duration::from_millis(20));

@@ -13,12 +13,22 @@ pub(in crate::server) struct Visit {
     /// Who came.
     pub(in crate::server) peer: Peer,
     address: Option<AddressPlace>,
-    _place: OwnedSemaphorePermit,
+    /// None of the process's own connection.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Visit {
     pub(super) const fn new(peer: Peer, place: OwnedSemaphorePermit, address: Option<AddressPlace>) -> Self {
-        Self { peer, address, _place: place }
+        Self { peer, address, place: Some(place) }
+    }
+
+    pub(super) const fn insider(peer: Peer) -> Self {
+        Self { peer, address: None, place: None }
+    }
+
+    /// Whether the process connects to itself.
+    pub(in crate::server) const fn is_insider(&self) -> bool {
+        self.place.is_none()
     }
 
     /// Takes one of the publishes of the peer's address, or says how long until there is one. Costs nothing while
