@@ -38,10 +38,11 @@ impl Ingest for Sink {
     async fn room(&self) {}
 }
 
-#[derive(Default)]
-struct Told(AtomicUsize);
+/// Counts what it is told.
+#[derive(Clone, Default)]
+struct Told(Arc<AtomicUsize>);
 
-impl Observer for Arc<Told> {
+impl Observer for Told {
     fn on(&self, _: Event<'_>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
@@ -51,7 +52,7 @@ impl Observer for Arc<Told> {
 struct House {
     health: Health,
     lock: Arc<Mutex<()>>,
-    told: Arc<Told>,
+    told: Told,
     server: Runtime,
     canary: Option<Runtime>,
     stop: CancellationToken,
@@ -69,11 +70,11 @@ impl House {
         let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let (server, canary) = (runtime(), runtime());
         let account = CanaryAccount::new(Insider::default()).unwrap();
-        let (lock, told) = (Arc::<Mutex<()>>::default(), Arc::<Told>::default());
+        let (lock, told) = (Arc::<Mutex<()>>::default(), Told::default());
         let parts = Parts {
             authenticator: Arc::new(Door { account: account.clone(), lock: Arc::clone(&lock) }),
             ingest: Arc::new(Sink),
-            observer: Arc::new(Unseen(Arc::clone(&told))),
+            observer: Arc::new(Unseen(told.clone())),
             unix_ms: || 0,
         };
         let settings = mqtt::Settings {
