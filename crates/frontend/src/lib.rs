@@ -28,5 +28,6 @@ pub mod transports;
 
 pub use canary::CanarySettings;
 pub use config::FrontendSettings;
+pub use metrics::SECTION as METRICS;
 pub use presence::PresenceSettings;
 pub use service::{Dependencies, Frontend, start};

@@ -87,6 +87,8 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         let metrics = metrics.clone();
         move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
     })?;
+    let names_of_accounts = accounts.iter().map(|account| &*account.name).chain(subscribers.names());
+    let door = DoorMetrics::new(names_of_accounts.map(str::to_owned));
     let names = Names {
         topic: topics.name(Topic::Sessions),
         frontend_id: origin.frontend_id.clone(),
@@ -100,7 +102,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let parts = Parts {
         authenticator: Arc::new(doorkeeper.with_canary(canary.clone())),
         ingest: Arc::clone(&ingest),
-        observer: Arc::new(Unseen(Watchers { metrics: DoorMetrics::new(), presence: told.presence() })),
+        observer: Arc::new(Unseen(Watchers { metrics: door, presence: told.presence() })),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
     let server = bind(settings, (grace, canary.insider()), parts)?;
@@ -199,6 +201,7 @@ async fn watch_producer(
             () = fatal.cancelled() => anyhow::bail!("the Kafka producer failed for good"),
             _ = tick.tick() => {}
         }
+        ingest.count_in_flight();
         let connected = ingest.producer().connected();
         if connected {
             condition.ready();

@@ -33,6 +33,7 @@ pub use fenced::{FencedError, FencedWriter};
 pub use follow::PartitionFollower;
 pub use heart::Carried;
 pub use message::Message;
+pub use metrics::SECTIONS as METRICS;
 pub use partitioner::partition_of;
 pub use producer::{Delivered, Delivery, Producer, Record};
 pub use range::{Range, RangeEvent, RangeProgress, RangeReader, Stretch};

@@ -13,13 +13,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::health::Health;
 use crate::logs::Logs;
+use crate::metrics::Exposition;
 
 const INDEX: &str = "fleetwire admin\n\n\
     /livez          200 while every part of the process comes round, 503 with what hangs otherwise\n\
@@ -34,7 +34,7 @@ const MAX_BODY: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct Telemetry {
     /// Its metrics.
-    pub metrics: PrometheusHandle,
+    pub metrics: Exposition,
     /// Its logs.
     pub logs: Logs,
 }
@@ -94,8 +94,11 @@ const fn status(is_fine: bool) -> StatusCode {
     if is_fine { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-async fn exposition(State((metrics, health)): State<(PrometheusHandle, Health)>) -> Response {
+/// On a thread that may wait: counting the open files of many connections takes a moment.
+async fn exposition(State((metrics, health)): State<(Exposition, Health)>) -> Response {
     health.export();
-    metrics.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
+    match tokio::task::spawn_blocking(move || metrics.render()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(_panicked) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }

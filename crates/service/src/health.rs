@@ -10,13 +10,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use metrics::{describe_gauge, gauge};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::{Label, Metric};
 use vital::Watched;
+
 pub use vital::{Pulse, Sign, Vital};
+
+const CONDITION: Metric = Metric::gauge(
+    "fleetwire_health_condition",
+    "1 if a condition of readiness is fulfilled, 0 if not: what `/readyz` shows.",
+)
+.labels(&[Label::text("condition", "those of the process, see [operations.md](operations.md#health)")])
+.worry("0 for longer than a start takes.");
+/// Metrics of health.
+pub(crate) const METRICS: &[Metric] = &[CONDITION];
 
 /// The condition that the beginning of a stop ends.
 const STOPPING: &str = "stopping";
@@ -122,10 +132,8 @@ impl Health {
 
     /// Sets the gauge of each condition; to be called before metrics are shown.
     pub fn export(&self) {
-        let name = "fleetwire_health_condition";
-        describe_gauge!(name, "1 if a condition of readiness is fulfilled, 0 if not, by condition.");
         for (condition, state) in self.report() {
-            gauge!(name, "condition" => condition).set(if state == State::Ready { 1.0 } else { 0.0 });
+            CONDITION.gauge_of([condition]).set(if state == State::Ready { 1.0 } else { 0.0 });
         }
     }
 

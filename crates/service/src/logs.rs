@@ -11,6 +11,7 @@ mod text;
 
 pub use filter::{ChangeError, FilterError, LogFilter, Shown, check};
 pub use mask::Mask;
+pub(crate) use repeats::METRICS;
 pub use repeats::RepeatSettings;
 
 use std::io::IsTerminal as _;
@@ -130,6 +131,12 @@ pub fn start(settings: &LogSettings, further: Vec<FurtherLayer>) -> anyhow::Resu
 pub fn init(filter: &str, format: Format, mask: Mask) -> anyhow::Result<()> {
     let settings = LogSettings { filter: filter.to_owned(), format, mask, repeats: RepeatSettings::off() };
     start(&settings, Vec::new()).map(drop)
+}
+
+/// Makes the counters of lines.
+#[cfg(test)]
+pub(crate) fn count_nothing() {
+    drop(Repeats::new(RepeatSettings::off()));
 }
 
 #[cfg(test)]

@@ -33,9 +33,6 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) const ALL: [Self; 5] =
-        [Self::NoSocket, Self::Unreachable, Self::Closed, Self::Refused, Self::TimedOut];
-
     /// The metric label: a fixed word.
     pub(super) const fn code(self) -> &'static str {
         match self {

@@ -57,7 +57,7 @@ fn let_in<A: Authenticator, I: Ingest>(
     let now = Instant::now().into_std();
     let peer = Peer { address, transport, certificate: None };
     if core.settings.insider.is(address) {
-        tasks.spawn(arrival::direct(stream, Box::new(Gate::insider(peer)), Arc::clone(core)));
+        tasks.spawn(arrival::direct(stream, Box::new(Gate::insider(peer, now)), Arc::clone(core)));
         return Ok(());
     }
     let place = match core.gate.enter(now) {

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, counter, describe_counter};
+use metrics::Counter;
 use serde::Deserialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber, error, info, warn};
@@ -17,6 +17,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::metrics::{Label, Metric};
 use table::{Line, Sum, Table};
 
 /// The target of the lines that sum up. Every filter shows them.
@@ -173,6 +174,19 @@ where
     }
 }
 
+const WRITTEN: Metric = Metric::counter("fleetwire_logs_total", "Log lines that were written.")
+    .from_start(&[Label::words("level", &["error", "warn", "info", "debug", "trace"])])
+    .worry("`error`: somebody must act, and the line says on what. `warn` jumps: the lines say why.");
+const SUPPRESSED: Metric = Metric::counter(
+    "fleetwire_logs_suppressed_total",
+    "Log lines that were left out because the same line had been written `[process.log_repeats] most` times within \
+     its window. They are summed up in one line.",
+)
+.from_start(&[Label::words("level", &["error", "warn", "info"])])
+.worry("It grows for long: something goes wrong over and over; `... more of these` in the log says what.");
+/// Metrics of logs.
+pub(crate) const METRICS: &[Metric] = &[WRITTEN, SUPPRESSED];
+
 /// Lines by level, from the worst to the least.
 #[derive(Debug)]
 struct Metrics {
@@ -182,16 +196,9 @@ struct Metrics {
 
 impl Metrics {
     fn new() -> Self {
-        let (written, suppressed) = ("fleetwire_logs_total", "fleetwire_logs_suppressed_total");
-        describe_counter!(written, "Log lines written, by level.");
-        describe_counter!(
-            suppressed,
-            "Log lines left out because the same line had just been written, by level."
-        );
         Self {
-            written: ["error", "warn", "info", "debug", "trace"]
-                .map(|level| counter!(written, "level" => level)),
-            suppressed: ["error", "warn", "info"].map(|level| counter!(suppressed, "level" => level)),
+            written: ["error", "warn", "info", "debug", "trace"].map(|level| WRITTEN.counter_of([level])),
+            suppressed: ["error", "warn", "info"].map(|level| SUPPRESSED.counter_of([level])),
         }
     }
 
