@@ -19,6 +19,7 @@ mod devices;
 mod embedded;
 mod faults;
 mod gaps;
+mod health;
 mod held;
 mod logins;
 mod loss;
