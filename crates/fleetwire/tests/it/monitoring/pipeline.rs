@@ -58,7 +58,7 @@ impl Part {
 pub(crate) struct Pipeline {
     pub(crate) kafka: ApacheKafka,
     prefix: String,
-    dir: TempDir,
+    _dir: TempDir,
     pub(crate) frontend: Frontend,
     pub(crate) decoder: Part,
     pub(crate) gateway: Part,
@@ -98,7 +98,9 @@ fn frontend(start: Start<'_>) -> Frontend {
     let config = start.dir.path().join("frontend.toml");
     let text = format!(
         "[kafka.producer]\ndelivery_timeout = \"2s\"\n[frontend.logins]\nexempt = [\"127.0.0.0/8\"]\n\
-         [frontend.tls]\nlisten = \"127.0.0.1:0\"\ncertificate = {certificate:?}\nkey = {key:?}\n"
+         [frontend.tls]\nlisten = \"127.0.0.1:0\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
+        certificate.display(),
+        key.display()
     );
     std::fs::write(&config, text).unwrap();
     let frontend = Frontend::start(start.kafka, start.prefix, Some(&config));
@@ -128,7 +130,7 @@ impl Pipeline {
             api_url: format!("http://{api_url}"),
             kafka,
             prefix: prefix.clone(),
-            dir,
+            _dir: dir,
             simulators: Vec::new(),
         };
         pipeline.simulators = vec![pipeline.simulate()];

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use fleetwire_service::clock;
 use serde_json::Value;
 use tempfile::TempDir;
 use ureq::Agent;
@@ -67,7 +68,7 @@ impl Prometheus {
         });
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(Duration::from_mins(1)))
             .build();
         Self { process, url: format!("http://{address}/api/v1"), agent: config.into(), _dir: dir }
     }
@@ -151,5 +152,7 @@ fn vector(data: &Value, kind: &str) -> Result<Vec<Value>, String> {
 
 /// Unix time in seconds.
 pub(crate) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+    #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+    let seconds = clock::unix_ms() as f64 / 1e3;
+    seconds
 }
