@@ -65,7 +65,7 @@ pub(crate) struct Pipeline {
     pub(crate) api: Part,
     pub(crate) gaps: Part,
     api_url: String,
-    simulators: Vec<Process>,
+    simulator: Option<Process>,
 }
 
 /// The commands that start a part.
@@ -131,9 +131,9 @@ impl Pipeline {
             kafka,
             prefix: prefix.clone(),
             _dir: dir,
-            simulators: Vec::new(),
+            simulator: None,
         };
-        pipeline.simulators = vec![pipeline.simulate()];
+        pipeline.simulator = Some(pipeline.simulate());
         pipeline
     }
 
@@ -187,6 +187,7 @@ impl Pipeline {
 
     /// Ends everything.
     pub(crate) fn stop(self) {
+        drop(self.simulator);
         for mut part in [self.gateway, self.decoder, self.gaps, self.api] {
             part.stop();
         }
