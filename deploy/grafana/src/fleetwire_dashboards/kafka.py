@@ -158,7 +158,12 @@ def _consumers():
         graph(
             "Partitions with the most waiting",
             "The ten with the most. One far above the others: one device, or one process.",
-            [(f"topk(10, {total('fleetwire_kafka_lag_records', by='group, topic, partition')})", "{{group}} {{topic}} {{partition}}")],
+            [
+                (
+                    f"topk(10, {total('fleetwire_kafka_lag_records', by='group, topic, partition')})",
+                    "{{group}} {{topic}} {{partition}}",
+                )
+            ],
             "short",
             steps((100000, RED)),
         ),

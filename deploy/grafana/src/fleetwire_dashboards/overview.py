@@ -225,21 +225,29 @@ def _processes():
             ],
             "short",
             steps((1000, YELLOW)),
-            width=8,
+            width=6,
         ),
         graph(
             "Missing data",
             "Gaps in what devices sent, of the gap ledger. Opened far above closed after an outage: data is lost.",
             [(rate("fleetwire_gaps_changes_total", by="change"), "{{change}}")],
             "ops",
-            width=8,
+            width=6,
         ),
         graph(
             "Registry",
             "Devices that each process knows. Lines that differ for more than a moment: one does not follow.",
             [(highest("fleetwire_registry_devices", by=BY_PROCESS), PROCESS)],
             "short",
-            width=8,
+            width=6,
+        ),
+        graph(
+            "Errors and warnings logged",
+            "Lines a second. error: somebody has to act, and the line says on what.",
+            [(rate("fleetwire_logs_total", 'level=~"error|warn"', "job, level"), "{{job}} {{level}}")],
+            "ops",
+            steps((0.1, RED)),
+            width=6,
         ),
     ]
 

@@ -7,10 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fleetwire_apache_kafka::ApacheKafka;
+use fleetwire_kafka::{ClientSettings, Producer, Record};
 use tempfile::TempDir;
 
 use crate::support::{
-    DEVICE, Frontend, PASSWORD, Process, Publish, TOKEN, activate, fleetwire, is_ready, topics, until, vector,
+    DEVICE, Frontend, LIMIT, PASSWORD, Process, Publish, TOKEN, activate, fleetwire, is_ready, topics, until,
+    vector,
 };
 
 /// The first device of `fleetwire simulate`.
@@ -89,7 +91,8 @@ impl Start<'_> {
     }
 }
 
-/// A frontend that gives a publish up after two seconds, has TLS too, and holds nobody back who fails to log in.
+/// A frontend that gives a publish up after two seconds, is not ready after one without Kafka, looks after itself every
+/// second, has TLS too, and holds nobody back who fails to log in.
 fn frontend(start: Start<'_>) -> Frontend {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (start.dir.path().join("tls.crt"), start.dir.path().join("tls.key"));
@@ -97,7 +100,8 @@ fn frontend(start: Start<'_>) -> Frontend {
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let config = start.dir.path().join("frontend.toml");
     let text = format!(
-        "[kafka.producer]\ndelivery_timeout = \"2s\"\n[frontend.logins]\nexempt = [\"127.0.0.0/8\"]\n\
+        "[process]\nkafka_away_limit = \"1s\"\n[frontend.canary]\nevery = \"1s\"\n\
+         [kafka.producer]\ndelivery_timeout = \"2s\"\n[frontend.logins]\nexempt = [\"127.0.0.0/8\"]\n\
          [frontend.tls]\nlisten = \"127.0.0.1:0\"\ncertificate = \"{}\"\nkey = \"{}\"\n",
         certificate.display(),
         key.display()
@@ -168,7 +172,19 @@ impl Pipeline {
         })
     }
 
-    /// What people and strangers do beside the devices: commands of several fates, questions, held publishes.
+    /// Writes something that is no command to the topic of commands.
+    pub(crate) fn bad_command(&self) {
+        let producer = Producer::<()>::new(&ClientSettings::new(self.kafka.bootstrap()), |delivery, ()| {
+            delivery.outcome.unwrap();
+        });
+        let (producer, topic) = (producer.unwrap(), format!("{}.commands.v1", self.prefix));
+        let (key, payload) = (Some(DEVICE.as_bytes()), Some(&b"no command"[..]));
+        producer.send(Record { topic: &topic, key, payload, ..Record::default() }, ()).unwrap();
+        producer.flush(LIMIT).unwrap();
+    }
+
+    /// What people and strangers do beside the devices: changes of a device, commands of several fates, held publishes,
+    /// publishes to a wrong topic.
     pub(crate) fn people(&self) -> Loop {
         let (mqtt, url) = (self.frontend.mqtt, self.api_url.clone());
         let command = move |arguments: &[&str]| {
@@ -176,7 +192,13 @@ impl Pipeline {
             command.args(arguments).args(["--api", &url]).env("FLEETWIRE_API_TOKEN", TOKEN);
             command.output().unwrap();
         };
+        let (kafka, prefix) = (self.kafka.bootstrap(), self.prefix.clone());
+        let mut round = 0_u32;
         Loop::start(Duration::from_millis(500), move || {
+            round += 1;
+            let name = format!("name {round}");
+            let mut change = fleetwire(&["device", "add", DEVICE, "--name", &name, "--kafka", &kafka]);
+            change.args(["--topic-prefix", &prefix]).output().unwrap();
             command(&["output", SIMULATED, "1", "on", "--for", "1s"]);
             command(&["output", DEVICE, "2", "off", "--expires", "2s"]);
             command(&["raw", SIMULATED, "867035040000000/OUTC", "--hex", "02"]);
