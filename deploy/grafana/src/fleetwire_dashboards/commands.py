@@ -171,7 +171,7 @@ def _time():
         ),
         graph(
             "By step (95 %)",
-            "accepted to sent, sent to acknowledged, acknowledged to confirmed by telemetry.",
+            "From the call to the PUBACK, and from the PUBACK until telemetry shows it.",
             [(quantile("0.95", STEP, by="step"), "{{step}}")],
             "s",
         ),
