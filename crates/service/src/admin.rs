@@ -102,3 +102,63 @@ async fn exposition(State((metrics, health)): State<(Exposition, Health)>) -> Re
         Err(_panicked) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::logs::{Format, LogSettings, Mask, RepeatSettings};
+    use crate::metrics;
+
+    async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_part_that_hangs_is_told_as_not_live_with_its_name_and_a_condition_as_not_ready_with_its_reason()
+     {
+        let settings = LogSettings {
+            filter: "info".to_owned(),
+            format: Format::Json,
+            mask: Mask::None,
+            repeats: RepeatSettings::off(),
+        };
+        let telemetry =
+            Telemetry { metrics: metrics::install_nothing(), logs: Logs::quiet(&settings).unwrap() };
+        let (health, stop) = (Health::default(), CancellationToken::new());
+        let admin = Admin::bind(([127, 0, 0, 1], 0).into(), health.clone(), telemetry).await.unwrap();
+        let address = admin.address().unwrap();
+        let running = admin.run(stop.clone());
+        let test = async {
+            let pulse = health.pulse("poll_loop");
+            let condition = health.condition("kafka");
+            condition.not_ready("no broker answers");
+            let (status, signs) = get(address, "/livez").await;
+            assert_eq!((status, signs.contains("\"state\":\"lives\"")), (200, true), "{signs}");
+            let (status, reasons) = get(address, "/readyz").await;
+            assert_eq!((status, reasons.contains("no broker answers")), (503, true), "{reasons}");
+            let hangs = health.vital("mqtt_core", || Duration::from_secs(301));
+            let (status, signs) = get(address, "/livez").await;
+            assert_eq!(status, 503);
+            let told = r#""mqtt_core":{"state":"hangs","silent_seconds":301,"limit_seconds":300}"#;
+            assert!(signs.contains(told), "{signs}");
+            drop((hangs, pulse));
+            condition.ready();
+            assert_eq!(get(address, "/livez").await.0, 200);
+            assert_eq!(get(address, "/readyz").await.0, 200);
+            stop.cancel();
+        };
+        let (ran, ()) = tokio::join!(running, test);
+        ran.unwrap();
+    }
+}

@@ -133,6 +133,14 @@ pub fn init(filter: &str, format: Format, mask: Mask) -> anyhow::Result<()> {
     start(&settings, Vec::new()).map(drop)
 }
 
+#[cfg(test)]
+impl Logs {
+    /// Logs of which nothing is written.
+    pub(crate) fn quiet(settings: &LogSettings) -> Result<Self, FilterError> {
+        Self::new(settings).map(|(logs, _)| logs)
+    }
+}
+
 /// Makes the counters of lines.
 #[cfg(test)]
 pub(crate) fn count_nothing() {

@@ -29,13 +29,13 @@ pub(crate) const METRICS: &[Metric] = &[ROUNDS, TOOK];
 
 /// Rounds of the canary.
 #[derive(Debug)]
-pub(crate) struct CanaryMetrics {
+pub(super) struct CanaryMetrics {
     rounds: CounterFamily,
     took: Histogram,
 }
 
 impl CanaryMetrics {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { rounds: ROUNDS.family(), took: TOOK.to_histogram() }
     }
 
@@ -46,5 +46,18 @@ impl CanaryMetrics {
 
     pub(super) fn failed(&self, fault: Fault) {
         self.rounds.increment(fault.code());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleetwire_service::metrics::{Section, undeclared};
+
+    use super::*;
+
+    #[test]
+    fn both_metrics_are_listed() {
+        let section = Section { title: "", intro: "", metrics: &[METRICS], words: &[] };
+        assert_eq!(undeclared(&[section], || drop(CanaryMetrics::new())), [""; 0]);
     }
 }

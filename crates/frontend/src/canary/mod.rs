@@ -16,6 +16,6 @@ mod unseen;
 pub use settings::CanarySettings;
 
 pub(crate) use account::{CLIENT_ID, CanaryAccount};
-pub(crate) use metrics::{CanaryMetrics, METRICS};
+pub(crate) use metrics::METRICS;
 pub(crate) use task::Canary;
 pub(crate) use unseen::Unseen;
