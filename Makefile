@@ -118,6 +118,16 @@ bench-registry: ## Memory, load time and lookups of the registry with 10 million
 	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
 	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))registry $(ARGS)
 
+.PHONY: bench-metrics
+bench-metrics: build ## Size of the exposition with 100,000 sessions, and CPU that metrics take; ARGS="--only cpu"
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))metrics $(ARGS)
+
+.PHONY: docs-metrics
+docs-metrics: build ## Write docs/metrics.md anew from the code
+	@$(BIN) metrics >docs/metrics.md
+
 .PHONY: loss-test
 loss-test: build ## Kill the frontend KILLS times (50) under load and look for lost publishes; MODE=drain or kafka
 	@.ci/setup test

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fleetwire_kafka::{Message, Monitor, Record, SendError};
-use fleetwire_model::{TYPE_HEADER, Topic, Topics};
+use fleetwire_model::{RELEASED_HEADER, TYPE_HEADER, Topic, Topics};
 use fleetwire_service::clock;
 
 use crate::interpret::{Interpreter, OutputKind, RawRecord};
@@ -61,9 +61,13 @@ pub(crate) struct Worker {
 /// One raw record of so many is timed.
 const TIMED: u32 = 16;
 
+/// A raw record that was received so long ago is looked at for the mark of those that waited for an activation:
+/// reading headers costs more than the clock.
+const LATE_MS: i64 = 5_000;
+
 /// Takes the events of one raw record.
 pub(crate) trait Sink {
-    /// What follows was received then, Unix milliseconds; 0 if unknown.
+    /// What follows was received then, Unix milliseconds; 0 if unknown, or of no interest.
     fn begin(&mut self, received_ms: i64);
 
     /// One event, in order.
@@ -82,15 +86,21 @@ impl Worker {
             key: message.key().unwrap_or_default(),
             value: message.payload().unwrap_or_default(),
         };
-        let result = self.interpreter.interpret(record, clock::unix_ms());
-        self.metrics.interpreted(&result, started.map(|started| started.elapsed()));
-        self.lag.at(result.received_ms);
+        let now_ms = clock::unix_ms();
+        let result = self.interpreter.interpret(record, now_ms);
+        let made = self.metrics.interpreted(&result, started.map(|started| started.elapsed()));
+        // What waited for its device to be activated says nothing of how long decoding takes.
+        let is_late = now_ms.saturating_sub(result.received_ms) > LATE_MS;
+        let has_waited = is_late && message.header(RELEASED_HEADER).is_some();
+        let received_ms = if has_waited { 0 } else { result.received_ms };
+        self.lag.at(received_ms);
         self.repeats.reads(self.monitor.generation());
-        sink.begin(result.received_ms);
+        sink.begin(received_ms);
+        let mut repeats = 0;
         let place = Place { partition: message.partition(), offset: message.offset() };
         for output in result.outputs() {
             if output.dedup_key.is_some_and(|key| self.repeats.is_repeat(key, place)) {
-                self.metrics.repeat_dropped();
+                repeats += 1;
                 continue;
             }
             let (topic, kind) = self.names.of(output.kind);
@@ -102,6 +112,7 @@ impl Worker {
                 headers: &[(TYPE_HEADER, kind.as_bytes())],
             })?;
         }
+        self.metrics.worked(result.protocol, made, repeats);
         Ok(())
     }
 }

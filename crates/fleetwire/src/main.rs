@@ -1,6 +1,7 @@
 //! The `fleetwire` binary: every service of the pipeline, and the tools around it, as subcommands.
 
 mod api;
+mod backup;
 mod banner;
 mod check_config;
 mod client;
@@ -13,6 +14,7 @@ mod device;
 mod gaps;
 mod json;
 mod mapping;
+mod metrics_reference;
 mod model;
 mod parts;
 mod process;
@@ -28,6 +30,8 @@ mod topic_check;
 mod topics;
 mod watch;
 mod when;
+mod whole;
+mod writer;
 
 use std::process::ExitCode;
 
@@ -90,8 +94,14 @@ enum Command {
     Model(model::ModelArgs),
     /// Write a mapping for JSON payloads, and test it on samples
     Mapping(mapping::MappingArgs),
+    /// Print the reference of all metrics
+    Metrics(metrics_reference::MetricsArgs),
     /// Create the Kafka topics, or check them
     Topics(topics::TopicsArgs),
+    /// Back up the registry and the audit trail
+    Export(backup::ExportArgs),
+    /// Take a backup back, into a new cluster
+    Import(backup::ImportArgs),
     /// Check a configuration file without starting anything
     CheckConfig(check_config::CheckConfigArgs),
     /// Print shell completions
@@ -118,7 +128,10 @@ fn main() -> ExitCode {
         Command::Order(args) => command::command(&args),
         Command::Model(args) => model::model(&args),
         Command::Mapping(args) => mapping::mapping(&args),
+        Command::Metrics(args) => metrics_reference::metrics(&args),
         Command::Topics(args) => topics::topics(&args),
+        Command::Export(args) => backup::export(args),
+        Command::Import(args) => backup::import(args),
         Command::CheckConfig(args) => check_config::check(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "fleetwire", &mut std::io::stdout());

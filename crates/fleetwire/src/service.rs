@@ -94,10 +94,18 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     })
 }
 
+/// Set by `make bench-metrics` alone.
+const NO_METRICS: &str = "FLEETWIRE_BENCH_NO_METRICS";
+
 /// Open files, metrics and logs of a service; in this order, because logs are counted.
 pub(crate) fn start_process(process: &Process) -> Result<Telemetry> {
     open_files::raise();
-    let metrics = metrics::install()?;
+    // What metrics cost is measured by leaving them out; nobody else has a reason to.
+    let metrics = if std::env::var_os(NO_METRICS).is_some() {
+        metrics::install_nothing()
+    } else {
+        metrics::install()?
+    };
     let logs = logs::start(&process.logs(), Vec::new())?;
     Ok(Telemetry { metrics, logs })
 }

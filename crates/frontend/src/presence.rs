@@ -32,6 +32,12 @@ use table::{Change, Seen, Table};
 pub(crate) use told::Told;
 pub(crate) use writer::Names;
 
+/// Makes every handle, for the test that compares them with the list.
+#[cfg(test)]
+pub(crate) fn make_metrics() {
+    drop(PresenceMetrics::new());
+}
+
 /// Settings of what a frontend tells of its sessions; `[frontend.presence]` in the sample.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

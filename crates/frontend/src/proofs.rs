@@ -60,6 +60,7 @@ pub(crate) struct ProofMetrics(BTreeMap<String, Vec<(Proof, Counter)>>);
 impl ProofMetrics {
     /// Makes the handles. What an account has is there from the start, at zero.
     pub(crate) fn new(accounts: &Accounts) -> Self {
+        LOGINS.describe();
         let handles = accounts.iter().map(|account| {
             let is_possible = |proof: &Proof| match proof {
                 Proof::Shared(number) => account.passwords().any(|set| set == *number),

@@ -95,6 +95,11 @@ impl Admitted {
     }
 }
 
+/// By why they were closed.
+pub(crate) fn counters() -> CounterFamily {
+    SESSIONS_REVOKED.family_with(&Revoked::ALL.map(Revoked::code))
+}
+
 /// Judges sessions by the registry as it is now.
 #[derive(Debug)]
 pub(crate) struct Revoker {
@@ -104,7 +109,7 @@ pub(crate) struct Revoker {
 
 impl Revoker {
     pub(crate) fn new(directory: Directory) -> Self {
-        Self { directory, revoked: SESSIONS_REVOKED.family_with(&Revoked::ALL.map(Revoked::code)) }
+        Self { directory, revoked: counters() }
     }
 
     /// Whether a session is to be closed. Counted: whoever asks closes it then.

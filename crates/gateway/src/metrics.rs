@@ -1,12 +1,13 @@
 //! Metrics of the command gateway; docs/metrics.md lists them.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use fleetwire_model::pb::CommandStatus;
 use fleetwire_service::metrics::{Label, Metric, Section};
 use metrics::{Counter, Gauge, Histogram};
 
-use crate::machine::Delivered;
+use crate::machine::{Delivered, Step};
 
 const COMMANDS: Metric = Metric::counter(
     "fleetwire_gateway_commands_total",
@@ -72,6 +73,21 @@ const PENDING_COMMANDS: Metric = Metric::gauge(
     "Commands without a terminal state, of this gateway's partitions.",
 )
 .worry("It grows and `attempts_total` stands still.");
+const STEP_SECONDS: Metric = Metric::histogram(
+    "fleetwire_gateway_step_seconds",
+    "How long steps of commands took. `sent_to_acknowledged`: from the first publish that may have reached \
+     the device to its PUBACK, all attempts together. `acknowledged_to_confirmed`: from the PUBACK to the \
+     telemetry that confirms it, where the model has such. Counted when committed.",
+)
+.worry("`acknowledged_to_confirmed` comes near `confirm_within`: devices report their outputs too seldom.")
+.labels(&[Label::words("step", &["sent_to_acknowledged", "acknowledged_to_confirmed"])]);
+const OLDEST_PENDING_SECONDS: Metric = Metric::gauge(
+    "fleetwire_gateway_oldest_pending_seconds",
+    "For how long the oldest command of this gateway's partitions has been without a terminal state; 0 if \
+     there is none. Of a command that another gateway took in, by the sender's clock. Refreshed every five \
+     seconds.",
+)
+.worry("Grows past the expiry of commands: the gateway stands still. Below it, a device is away.");
 const DEVICES: Metric = Metric::gauge(
     "fleetwire_gateway_devices",
     "Devices that commands were ever sent to, of this gateway's partitions.",
@@ -161,10 +177,12 @@ pub const SECTION: Section = Section {
         STATUSES,
         ATTEMPTS,
         PENDING_COMMANDS,
+        OLDEST_PENDING_SECONDS,
         DEVICES,
         SESSIONS,
         HANDOVER_SECONDS,
         ACKNOWLEDGEMENT_SECONDS,
+        STEP_SECONDS,
         REBUILD_SECONDS,
         DEAD_LETTERS,
         MISPLACED_COMMANDS,
@@ -183,6 +201,9 @@ pub(crate) struct WorkerMetrics {
     pub(crate) ignored_outcomes: Counter,
     pub(crate) unusable_states: Counter,
     pub(crate) pending: Gauge,
+    oldest: Gauge,
+    acknowledged: Histogram,
+    confirmed: Histogram,
     pub(crate) devices: Gauge,
     pub(crate) sessions: Gauge,
     pub(crate) rebuild: Histogram,
@@ -214,16 +235,35 @@ const CODES: usize = 256;
 
 impl WorkerMetrics {
     pub(crate) fn new() -> Self {
+        STATUSES.describe();
         Self {
             statuses: HashMap::new(),
             misplaced: MISPLACED_COMMANDS.to_counter(),
             ignored_outcomes: IGNORED_OUTCOMES.to_counter(),
             unusable_states: UNUSABLE_STATES.to_counter(),
             pending: PENDING_COMMANDS.to_gauge(),
+            oldest: OLDEST_PENDING_SECONDS.to_gauge(),
+            acknowledged: STEP_SECONDS.histogram_of(["sent_to_acknowledged"]),
+            confirmed: STEP_SECONDS.histogram_of(["acknowledged_to_confirmed"]),
             devices: DEVICES.to_gauge(),
             sessions: SESSIONS.to_gauge(),
             rebuild: REBUILD_SECONDS.to_histogram(),
         }
+    }
+
+    /// A step is over, and committed.
+    pub(crate) fn step(&self, step: Step, took_ms: i64) {
+        match step {
+            Step::SentToAcknowledged => &self.acknowledged,
+            Step::AcknowledgedToConfirmed => &self.confirmed,
+        }
+        .record(Duration::from_millis(u64::try_from(took_ms).unwrap_or(0)));
+    }
+
+    /// The oldest command is so old.
+    pub(crate) fn oldest(&self, age_ms: i64) {
+        let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
+        self.oldest.set(age.as_secs_f64());
     }
 
     /// A status is committed.
@@ -282,6 +322,7 @@ impl FollowerMetrics {
 impl IntakeMetrics {
     /// `form` is "protobuf" or "json".
     pub(crate) fn new(form: &'static str) -> Self {
+        DEAD_LETTERS.describe();
         Self { form, taken: COMMANDS.counter_of([form]) }
     }
 
@@ -307,5 +348,23 @@ pub(crate) fn word(status: &CommandStatus) -> &'static str {
         State::Failed => "failed",
         State::Superseded => "superseded",
         State::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_listed_and_has_a_handle() {
+        let make = || {
+            drop((
+                WorkerMetrics::new(),
+                AttemptMetrics::new(),
+                FollowerMetrics::new(),
+                IntakeMetrics::new("json"),
+            ));
+        };
+        assert_eq!(fleetwire_service::metrics::undeclared(&[SECTION], make), [""; 0]);
     }
 }

@@ -43,6 +43,9 @@ const WATCHFUL: Duration = Duration::from_millis(20);
 /// How long Kafka may be busy with a transaction that is over.
 const REST: Duration = Duration::from_millis(3);
 
+/// How often the oldest command is looked for: all devices of the partitions are looked through.
+const SHOW: Duration = Duration::from_secs(5);
+
 /// Header of commands that were put into their partition by a gateway.
 const MOVED: &str = "fleetwire-moved";
 
@@ -90,6 +93,8 @@ struct Working {
     last: i32,
     is_offered: bool,
     tally: Tally,
+    /// When the oldest command is looked for again.
+    next_show: Instant,
 }
 
 impl Worker {
@@ -115,6 +120,7 @@ impl Worker {
             last: -1,
             is_offered: false,
             tally: Tally::default(),
+            next_show: Instant::now(),
         };
         Self { transformer, working }
     }
@@ -195,6 +201,7 @@ impl Transform for Working {
 
     fn due(&mut self) -> Option<TopicPartition> {
         self.follow_assignment();
+        self.show_oldest();
         self.collect();
         // What could not be taken is not offered at once again.
         if std::mem::take(&mut self.is_offered) {
@@ -342,9 +349,23 @@ impl Working {
         for (code, count) in tally.letters {
             self.intake.dead_letter(code, count);
         }
+        for (step, took_ms) in tally.steps {
+            self.metrics.step(step, took_ms);
+        }
         for ((state, code), count) in tally.statuses {
             self.metrics.status(state, code, count);
         }
+    }
+
+    /// Shows for how long the oldest command has been under way, from time to time.
+    fn show_oldest(&mut self) {
+        let now = Instant::now();
+        if now < self.next_show {
+            return;
+        }
+        self.next_show = now + SHOW;
+        let oldest_ms = self.pages.values().filter_map(Page::oldest_ms).min();
+        self.metrics.oldest(oldest_ms.map_or(0, |since_ms| clock::unix_ms().saturating_sub(since_ms)));
     }
 
     /// Shows how much there is.

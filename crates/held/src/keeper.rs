@@ -12,7 +12,7 @@ use fleetwire_kafka::{
     Assigned, ClientError, ClientSettings, ConsumerOptions, Message, Monitor, Outputs, Record, SendError,
     Settled, Start, TopicPartition, Transform, Transformer, TransformerOptions, Watermarks,
 };
-use fleetwire_model::{DeviceId, TYPE_HEADER, Topic, Topics};
+use fleetwire_model::{DeviceId, RELEASED_HEADER, TYPE_HEADER, Topic, Topics};
 use fleetwire_registry::{Device, Devices};
 use fleetwire_service::broken::Broken;
 use fleetwire_service::health::Condition;
@@ -180,7 +180,7 @@ impl Transform for Keeping {
         let found = self.devices.get(&device).filter(Device::is_active);
         match (page.treat(&device, message.offset(), found.is_some()), found) {
             (Treatment::Forward, Some(found)) => {
-                send(message, &self.raw, found, (&mut self.buffer, outputs))?;
+                send(message, (&self.raw, Waited::Not), found, (&mut self.buffer, outputs))?;
                 if !found.is_direct() {
                     page.follow(&device, Instant::now());
                 }
@@ -277,20 +277,29 @@ impl Keeping {
     }
 }
 
-/// Sends a held publish to the raw topic, as the frontend would have.
+/// Whether a publish was held until its device was activated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Not,
+    Released,
+}
+
+/// Sends a held publish to the raw topic, as the frontend would have; with a mark, if it has waited for a person.
 fn send(
     message: &Message<'_>,
-    raw: &str,
+    (raw, waited): (&str, Waited),
     device: Device,
     (buffer, outputs): (&mut Vec<u8>, &Outputs<'_>),
 ) -> Result<(), SendError> {
+    const HEADERS: &[(&str, &[u8])] = &[(TYPE_HEADER, b"fleetwire.v1.RawPublish"), (RELEASED_HEADER, b"")];
+    let headers = if waited == Waited::Released { HEADERS } else { HEADERS.get(..1).unwrap_or_default() };
     with_model(message.payload().unwrap_or_default(), device.model.id, buffer);
     outputs.send(Record {
         topic: raw,
         key: message.key(),
         payload: Some(buffer),
         timestamp_ms: message.timestamp_ms(),
-        headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
+        headers,
     })
 }
 

@@ -139,3 +139,16 @@ impl HeldMetrics {
         self.releasing.set(releasing as f64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_listed_and_has_a_handle() {
+        let make = || {
+            drop((HeldMetrics::new(), crate::knocks::Knocks::new(1)));
+        };
+        assert_eq!(fleetwire_service::metrics::undeclared(&[SECTION], make), [""; 0]);
+    }
+}

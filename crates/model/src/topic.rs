@@ -45,6 +45,10 @@ pub enum Topic {
 /// tools can tell records apart without decoding them.
 pub const TYPE_HEADER: &str = "fleetwire-type";
 
+/// Kafka header of raw records that were held until a person activated their device: their time of reception says
+/// nothing of how long the pipeline takes.
+pub const RELEASED_HEADER: &str = "fleetwire-released";
+
 /// How a topic ages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cleanup {

@@ -113,3 +113,17 @@ const fn number(number: usize) -> f64 {
 fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_listed_and_has_a_handle() {
+        let make = || {
+            drop(RegistryMetrics::new());
+            crate::registrar::make_metrics();
+        };
+        assert_eq!(fleetwire_service::metrics::undeclared(&[SECTION], make), [""; 0]);
+    }
+}

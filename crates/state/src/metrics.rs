@@ -128,3 +128,16 @@ impl ProjectorMetrics {
         self.waiting.set(count as f64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_listed_and_has_a_handle() {
+        let make = || {
+            drop((ViewMetrics::new(), ProjectorMetrics::new()));
+        };
+        assert_eq!(fleetwire_service::metrics::undeclared(&[SECTION], make), [""; 0]);
+    }
+}

@@ -33,6 +33,12 @@ use metrics::CommandMetrics;
 use sender::Sender;
 use view::View;
 
+/// Makes every handle, for the test that compares them with the list.
+#[cfg(test)]
+pub(crate) fn make_metrics() {
+    drop(CommandMetrics::new());
+}
+
 /// What the paths of commands share.
 #[derive(Debug)]
 pub(crate) struct Commands {

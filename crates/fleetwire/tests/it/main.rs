@@ -8,6 +8,7 @@
 )]
 
 mod apache;
+mod backup;
 mod bad_input;
 mod command_cli;
 mod command_line;
@@ -23,6 +24,7 @@ mod held;
 mod logins;
 mod loss;
 mod mapping;
+mod metrics;
 mod monitoring;
 mod protocols;
 mod raws;

@@ -84,7 +84,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::AddressSessions,
         Self::Sessions,
         Self::AddressIds,

@@ -12,7 +12,7 @@ use prost::Message as _;
 
 use crate::guards::GuardBook;
 use crate::intake::MAX_COMMAND;
-use crate::machine::{Rules, Target};
+use crate::machine::{Rules, Step, Target};
 use crate::metrics::word;
 
 /// Key of the record that says whose a partition is.
@@ -45,6 +45,7 @@ pub(crate) struct Tally {
     pub(crate) misplaced: u64,
     pub(crate) letters: HashMap<&'static str, u64>,
     pub(crate) statuses: HashMap<(&'static str, String), u64>,
+    pub(crate) steps: Vec<(Step, i64)>,
 }
 
 /// A piece of work.

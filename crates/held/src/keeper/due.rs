@@ -7,7 +7,7 @@ use fleetwire_model::DeviceId;
 use fleetwire_registry::Device;
 use tracing::{debug, info, warn};
 
-use super::{Keeping, send};
+use super::{Keeping, Waited, send};
 use crate::knock;
 use crate::page::Page;
 use crate::release::{Scan, Step, StepError, Taken};
@@ -177,7 +177,7 @@ impl Keeping {
             if !page.is_next(device, message.offset()) {
                 return Ok(Taken::Passed);
             }
-            send(message, &self.raw, found, (&mut self.buffer, outputs))?;
+            send(message, (&self.raw, Waited::Released), found, (&mut self.buffer, outputs))?;
             page.release(device, message.offset());
             self.tally.released += 1;
             Ok(Taken::Sent)

@@ -14,12 +14,16 @@ const SECONDS: [f64; 15] =
 /// Buckets of those that measure how far clocks are apart.
 const SKEW: [f64; 11] = [1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0, 3_600.0, 86_400.0, 2_592_000.0];
 
+/// Buckets of those that wait for devices to report.
+const STEPS: [f64; 14] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
 /// Buckets of all others, which count things.
 const COUNTS: [f64; 10] = [0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
 
 fn bounds(name: &str) -> &'static [f64] {
     match name {
         _ if name.ends_with("_skew_seconds") => &SKEW,
+        _ if name.ends_with("_step_seconds") => &STEPS,
         _ if name.ends_with("_seconds") => &SECONDS,
         _ => &COUNTS,
     }

@@ -6,7 +6,7 @@ mod process;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-pub use fleetwire_metrics::{CounterFamily, Label, Metric, Section, Words, undeclared};
+pub use fleetwire_metrics::{CounterFamily, Kind, Label, Metric, Section, Words, undeclared};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
