@@ -101,11 +101,8 @@ const NO_METRICS: &str = "FLEETWIRE_BENCH_NO_METRICS";
 pub(crate) fn start_process(process: &Process) -> Result<Telemetry> {
     open_files::raise();
     // What metrics cost is measured by leaving them out; nobody else has a reason to.
-    let metrics = if std::env::var_os(NO_METRICS).is_some() {
-        metrics::install_nothing()
-    } else {
-        metrics::install()?
-    };
+    let metrics =
+        if std::env::var_os(NO_METRICS).is_some() { metrics::install_nothing() } else { metrics::install()? };
     let logs = logs::start(&process.logs(), Vec::new())?;
     Ok(Telemetry { metrics, logs })
 }
