@@ -25,6 +25,7 @@ mod logins;
 mod loss;
 mod mapping;
 mod metrics;
+mod monitoring;
 mod protocols;
 mod raws;
 mod replay;
