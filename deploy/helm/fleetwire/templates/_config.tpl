@@ -100,7 +100,12 @@
 {{- if has .service (list "frontend" "command-gateway" "api") }}
   {{- $own = mergeOverwrite $own (include (printf "fleetwire.config.%s" .service) $root | fromJson) }}
 {{- end }}
-{{- toJson (mergeOverwrite $config $own) -}}
+{{- $config = mergeOverwrite $config $own }}
+{{- /* Kafka properties are texts, and values may have numbers. */}}
+{{- range $key, $value := $config.kafka.properties }}
+  {{- $_ := set $config.kafka.properties $key (ternary (printf "%s" (include "fleetwire.toml.value" $value)) $value (not (kindIs "string" $value))) }}
+{{- end }}
+{{- toJson $config -}}
 {{- end -}}
 
 {{/* The same as TOML. */}}
@@ -120,6 +125,6 @@
 - --kafka={{ .root.Values.config.kafka.brokers }}
 - --topic-prefix={{ .root.Values.config.kafka.topic_prefix }}
 {{- range $key, $value := include "fleetwire.kafka.properties" . | fromJson }}
-- --kafka-property={{ $key }}={{ $value }}
+- {{ printf "--kafka-property=%s=%s" $key (ternary $value (include "fleetwire.toml.value" $value) (kindIs "string" $value)) | quote }}
 {{- end }}
 {{- end -}}

@@ -29,6 +29,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end -}}
 
+{{/* Labels of pods: without the chart's version, so that a chart that renders the same pods replaces none. */}}
+{{- define "fleetwire.podLabels" -}}
+{{ include "fleetwire.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: fleetwire
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* Metadata of a resource: dict root, suffix, component, and optionally labels, annotations, namespace. */}}
 {{- define "fleetwire.metadata" -}}
 {{- $root := .root -}}

@@ -55,7 +55,7 @@
 {{- $files := include "fleetwire.files" . | fromJsonArray -}}
 metadata:
   labels:
-    {{- include "fleetwire.labels" $root | nindent 4 }}
+    {{- include "fleetwire.podLabels" $root | nindent 4 }}
     app.kubernetes.io/component: {{ .service }}
     {{- with $values.podLabels }}
     {{- toYaml . | nindent 4 }}
@@ -69,7 +69,9 @@ spec:
   serviceAccountName: {{ include "fleetwire.serviceAccountName" $root }}
   automountServiceAccountToken: {{ $root.Values.serviceAccount.automount }}
   enableServiceLinks: false
-  {{- include "fleetwire.pullSecrets" $root | nindent 2 }}
+  {{- with include "fleetwire.pullSecrets" $root }}
+  {{- . | nindent 2 }}
+  {{- end }}
   {{- with $values.priorityClassName | default (ternary (include "fleetwire.priorityClass" $root) $root.Values.priorityClass.name $root.Values.priorityClass.create) }}
   priorityClassName: {{ . }}
   {{- end }}
@@ -114,7 +116,9 @@ spec:
         - name: config
           mountPath: /etc/fleetwire
           readOnly: true
-        {{- include "fleetwire.secretMounts" . | nindent 8 }}
+        {{- with include "fleetwire.secretMounts" . | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- range $files }}
         - name: {{ .volume }}
           mountPath: /run/secrets/{{ .volume }}
@@ -127,7 +131,9 @@ spec:
     - name: config
       configMap:
         name: {{ $values.existingConfigmap | default (printf "%s-%s" (include "fleetwire.fullname" $root) .service) }}
-    {{- include "fleetwire.secretVolumes" . | nindent 4 }}
+    {{- with include "fleetwire.secretVolumes" . | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
     {{- range $file := $files }}
     - name: {{ .volume }}
       secret:
