@@ -7,6 +7,7 @@ import collections
 import concurrent.futures
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -141,6 +142,16 @@ def missing(wanted, found, path):
             assert found.get(key) == value, f"{path}.{key} is {found.get(key)!r}, not {value!r}"
 
 
+def shared_settings_reach_every_service_that_has_them():
+    """A table of `config` goes to the services whose samples have it, and to no others."""
+    helper = (CHART / "templates/_config.tpl").read_text()
+    samples = {service: set(uncommented(service)) for service in SERVICES}
+    listed = {service: set(re.search(f'"{service}" "([a-z ]+)"', helper)[1].split()) for service in SERVICES}
+    shared = set().union(*listed.values()) & set().union(*samples.values())
+    for service in SERVICES:
+        assert listed[service] & shared == samples[service] & shared, f"_config.tpl lists {listed[service]} for {service}"
+
+
 def hadolint_has_nothing_to_say():
     hadolint = pathlib.Path(sys.executable).parent / "hadolint"
     done = subprocess.run(
@@ -201,6 +212,7 @@ def main():
         checks = [
             generated_files_are_in_step,
             every_value_is_described,
+            shared_settings_reach_every_service_that_has_them,
             helm_lints_every_values_file,
             the_package_holds_rules_and_dashboards,
             hadolint_has_nothing_to_say,

@@ -118,7 +118,6 @@ def main():
         "config.kafka.topics": {"replication_factor": 1, "partitions": dict.fromkeys(topics, 2)},
         "gaps.enabled": True,
         "tests.timeout": "15s",
-        "decoder.replicaCount": 2,
     }
     rendered = Rendered("roundtrip", template(CHART / "ci/minimal-values.yaml", *settings(changes)))
     began = time.monotonic()

@@ -13,11 +13,11 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CHART = ROOT / "deploy/helm/fleetwire"
 SHARED = {
-    "frontend": ["process", "kafka", "public", "accounts", "models"],
-    "decoder": ["process", "kafka", "models"],
-    "command-gateway": ["process", "kafka", "models"],
-    "api": ["process", "kafka", "public", "accounts", "models"],
-    "gaps": ["process", "kafka"],
+    "frontend": ["process", "kafka", "telemetry", "public", "accounts", "models"],
+    "decoder": ["process", "kafka", "telemetry", "models"],
+    "command-gateway": ["process", "kafka", "telemetry", "models"],
+    "api": ["process", "kafka", "telemetry", "public", "accounts", "models"],
+    "gaps": ["process", "kafka", "telemetry"],
 }
 # Tables whose last name is free.
 NAMED = [("accounts",), ("subscribers",), ("models",), ("api", "tokens"), ("gaps", "models"), ("gaps", "devices")]
@@ -269,7 +269,8 @@ def of_default(value, path, configs):
         merged = {}
         for service in ("frontend", "api"):
             for name in SHARED[service]:
-                merged.setdefault(name, configs[service]["properties"][name])
+                if name in configs[service]["properties"]:
+                    merged.setdefault(name, configs[service]["properties"][name])
         return {"type": "object", "additionalProperties": False, "properties": merged}
     if len(path) == 2 and path[1] == "config":
         return configs[{"commandGateway": "command-gateway"}.get(path[0], path[0])]

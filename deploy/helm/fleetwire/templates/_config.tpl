@@ -1,10 +1,10 @@
 {{/* Which tables of the shared `config` each service has. */}}
 {{- define "fleetwire.config.tables" -}}
 {{- get (dict
-  "frontend" "process kafka public accounts models"
-  "decoder" "process kafka models"
-  "command-gateway" "process kafka models"
-  "api" "process kafka public accounts models"
+  "frontend" "process kafka telemetry public accounts models"
+  "decoder" "process kafka telemetry models"
+  "command-gateway" "process kafka telemetry models"
+  "api" "process kafka telemetry public accounts models"
   "gaps" "process kafka"
 ) . -}}
 {{- end -}}
