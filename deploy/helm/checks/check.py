@@ -201,7 +201,7 @@ def arguments_of_jobs_are_known(binary, all_rendered):
 
 
 def main():
-    binary, modules = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
+    binary, modules = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
     began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         rendered = list(pool.map(lambda file: Rendered(file.stem, template(file)), files()))
