@@ -18,4 +18,5 @@ mod service;
 mod worker;
 
 pub use config::DecoderSettings;
+pub use metrics::SECTION as METRICS;
 pub use service::{Dependencies, start};

@@ -95,7 +95,7 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
 }
 
 /// Open files, logs and metrics of a service.
-pub(crate) fn start_process(process: &Process) -> Result<metrics::PrometheusHandle> {
+pub(crate) fn start_process(process: &Process) -> Result<metrics::Exposition> {
     open_files::raise();
     logs::init(&process.log, process.log_format, process.mask_logs)?;
     metrics::install()

@@ -64,6 +64,11 @@ impl KafkaIngest {
         }
     }
 
+    /// Shows how many publishes wait for Kafka.
+    pub(crate) fn count_in_flight(&self) {
+        self.metrics.in_flight(self.producer.in_flight());
+    }
+
     /// The producer, to flush at the end.
     pub fn producer(&self) -> &Producer<Receipt> {
         &self.producer

@@ -26,5 +26,6 @@ pub mod strangers;
 pub mod transports;
 
 pub use config::FrontendSettings;
+pub use metrics::SECTION as METRICS;
 pub use presence::PresenceSettings;
 pub use service::{Dependencies, Frontend, start};

@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 use crate::identity::Identity;
 use crate::metrics::DoorMetrics;
+pub(crate) use metrics::METRICS;
 use metrics::PresenceMetrics;
 use table::{Change, Seen, Table};
 

@@ -86,6 +86,8 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         let metrics = metrics.clone();
         move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
     })?;
+    let names_of_accounts = accounts.iter().map(|account| &*account.name).chain(subscribers.names());
+    let door = DoorMetrics::new(names_of_accounts.map(str::to_owned));
     let names = Names {
         topic: topics.name(Topic::Sessions),
         frontend_id: origin.frontend_id.clone(),
@@ -97,7 +99,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let parts = Parts {
         authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory.clone(), settings)),
         ingest: Arc::clone(&ingest),
-        observer: Arc::new(Watchers { metrics: DoorMetrics::new(), presence: told.presence() }),
+        observer: Arc::new(Watchers { metrics: door, presence: told.presence() }),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
     let server = bind(settings, grace, parts)?;
@@ -193,6 +195,7 @@ async fn watch_producer(
             () = fatal.cancelled() => anyhow::bail!("the Kafka producer failed for good"),
             _ = tick.tick() => {}
         }
+        ingest.count_in_flight();
         let connected = ingest.producer().connected();
         if connected {
             condition.ready();

@@ -31,7 +31,10 @@ use crate::worker::{Names, Worker, WorkerNeeds, World};
 
 /// How soon the group notices that a gateway is gone, unless the settings say otherwise. librdkafka waits for 45 s, and
 /// its commands would stand still for so long.
-const SESSION_TIMEOUT_MS: &str = "10000";
+const SESSION_TIMEOUT_MS: (&str, &str) = ("session.timeout.ms", "10000");
+/// How soon a gateway notices that its group changes, and so how long partitions are on their way from one to another:
+/// twice this, where librdkafka takes 3 s.
+const HEARTBEAT_MS: (&str, &str) = ("heartbeat.interval.ms", "1000");
 /// How long a record may wait for others: a command waits for its transaction, which is short.
 const LINGER: Duration = Duration::ZERO;
 /// How often readiness is looked at.
@@ -158,8 +161,9 @@ fn letters(needs: &Dependencies) -> Letters {
 fn quick(kafka: &ClientSettings) -> ClientSettings {
     let mut kafka = kafka.clone();
     kafka.producer.linger = LINGER;
-    let timeout = kafka.properties.entry("session.timeout.ms".to_owned());
-    timeout.or_insert_with(|| SESSION_TIMEOUT_MS.to_owned());
+    for (name, value) in [SESSION_TIMEOUT_MS, HEARTBEAT_MS] {
+        kafka.properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
     kafka
 }
 

@@ -31,6 +31,7 @@ pub use error::{ClientError, DeliveryError, FlushError, SendError};
 pub use fenced::{FencedError, FencedWriter};
 pub use follow::PartitionFollower;
 pub use message::Message;
+pub use metrics::SECTIONS as METRICS;
 pub use partitioner::partition_of;
 pub use producer::{Delivered, Delivery, Producer, Record};
 pub use range::{Range, RangeEvent, RangeProgress, RangeReader, Stretch};

@@ -251,12 +251,9 @@ impl<O: Send + 'static> ClientContext for Context<O> {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let metrics = &self.shared.metrics;
-        if let Some(rtt_us) = self.shared.connection.observe(&statistics) {
-            metrics.broker_rtt_seconds.set(as_f64(rtt_us) / 1e6);
-        }
-        metrics.in_flight_records.set(count_f64(self.shared.in_flight.records()));
-        metrics.in_flight_bytes.set(count_f64(self.shared.in_flight.bytes()));
+        let in_flight = (self.shared.in_flight.records(), self.shared.in_flight.bytes());
+        let rtt_us = self.shared.connection.observe(&statistics);
+        self.shared.metrics.observe(&statistics, rtt_us, in_flight);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -313,14 +310,4 @@ fn headers(pairs: &[(&str, &[u8])]) -> Option<OwnedHeaders> {
             .iter()
             .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(*value) })),
     )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a metric")]
-fn as_f64(number: i64) -> f64 {
-    number as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a metric")]
-fn count_f64(number: usize) -> f64 {
-    number as f64
 }

@@ -1,10 +1,12 @@
 //! What a frontend may count or follow. The crate itself keeps no metrics.
 
+use std::time::Duration;
+
 use crate::{
     access::Refusal,
     ingest::SessionFacts,
     packet::{PacketError, QoS},
-    receipt::FailureReason,
+    receipt::{FailureReason, Outcome},
     session::End,
 };
 
@@ -44,6 +46,11 @@ pub enum Event<'a> {
     AcceptFailed,
     /// A connection ended before its CONNECT was accepted.
     NotAdmitted(NotAdmitted),
+    /// A client's CONNACK is on its way, so long after its connection was accepted.
+    Admitted {
+        /// From the accept to the CONNACK.
+        took: Duration,
+    },
     /// A client was let in.
     Connected(&'a SessionFacts),
     /// A session subscribed, and with what quality of service.
@@ -55,7 +62,20 @@ pub enum Event<'a> {
     /// A session that goes on with a new connection is still subscribed. Comes after [`Event::Connected`].
     StillSubscribed(&'a SessionFacts, &'a str, QoS),
     /// A publish was dropped because the grant does not allow its topic.
-    PublishRefused(&'a SessionFacts),
+    PublishRefused(&'a SessionFacts, QoS),
+    /// Ingest has answered a publish, and its PUBACK or PUBREC goes out now, if it has one and the outcome allows it.
+    PublishAnswered {
+        /// The session.
+        session: &'a SessionFacts,
+        /// Its quality of service.
+        qos: QoS,
+        /// What became of it.
+        outcome: Outcome,
+        /// Since its bytes were read.
+        took: Duration,
+    },
+    /// A session's connection ended before a publish of it was answered; comes before [`Event::Disconnected`].
+    PublishUnanswered(&'a SessionFacts, QoS),
     /// A publish of quality of service 2 came again before its release; it was not offered again.
     Duplicate(&'a SessionFacts),
     /// A publish was not stored.

@@ -8,12 +8,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::health::Health;
+use crate::metrics::Exposition;
 
 const INDEX: &str = "fleetwire admin\n\n\
     /livez    200 while the process runs\n\
@@ -29,7 +29,7 @@ pub struct Admin {
 
 impl Admin {
     /// Binds the address; port 0 takes a free one.
-    pub async fn bind(address: SocketAddr, health: Health, metrics: PrometheusHandle) -> Result<Self> {
+    pub async fn bind(address: SocketAddr, health: Health, metrics: Exposition) -> Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("admin address {address} cannot be used; choose another with --admin HOST:PORT")
         })?;
@@ -62,7 +62,10 @@ async fn ready(State(health): State<Health>) -> Response {
     (status, Json(health.report())).into_response()
 }
 
-async fn exposition(State(metrics): State<PrometheusHandle>) -> Response {
-    metrics.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render()).into_response()
+/// On a thread that may wait: counting the open files of many connections takes a moment.
+async fn exposition(State(metrics): State<Exposition>) -> Response {
+    match tokio::task::spawn_blocking(move || metrics.render()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(_panicked) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }

@@ -22,6 +22,7 @@ mod held;
 mod logins;
 mod loss;
 mod mapping;
+mod monitoring;
 mod protocols;
 mod raws;
 mod replay;

@@ -107,7 +107,7 @@ impl<'a> Reading<'a> {
         self.group.connection.set_up();
         let partition = self.current.of(self.group, &message);
         let message = Message::new(message);
-        let done = partition.begin(message.offset(), message.size());
+        let done = partition.begin(message.offset(), message.timestamp_ms(), message.size());
         self.group.metrics.records.increment(1);
         handler(message, done);
     }

@@ -56,7 +56,8 @@ pub(super) async fn proxied<A: Authenticator, I: Ingest>(
     place: OwnedSemaphorePermit,
     core: Arc<Core<A, I>>,
 ) {
-    let deadline = Instant::now() + core.settings.handshake_timeout;
+    let came = Instant::now();
+    let deadline = came + core.settings.handshake_timeout;
     core.parts.observer.on(Event::Opened);
     let proxy = peer.address;
     let named = Box::pin(limited(deadline, &core, proxy::read(&mut stream))).await;
@@ -66,7 +67,10 @@ pub(super) async fn proxied<A: Authenticator, I: Ingest>(
         core.gate.visit(peer, place, Instant::now().into_std()).map_err(Lost::TurnedAway)
     });
     match visit {
-        Ok(visit) => serve(stream, visit, deadline, &core).await,
+        Ok(mut visit) => {
+            visit.came = came.into_std();
+            serve(stream, visit, deadline, &core).await;
+        }
         Err(lost) => {
             give_up(proxy, &lost, &core);
             core.parts.observer.on(Event::Closed);

@@ -74,7 +74,7 @@ def _answers():
         answer(
             "Canary works",
             "Share of the frontends' own CONNECTs and PUBLISHes that work. Below 100 %: devices have trouble too, whatever the open port says.",
-            f"""{rate("fleetwire_frontend_canary_total", 'outcome="ok"')} / {rate("fleetwire_frontend_canary_total")}""",
+            f"""{rate("fleetwire_frontend_canary_total", 'outcome="acknowledged"')} / {rate("fleetwire_frontend_canary_total")}""",
             "percentunit",
             steps((0.99, GREEN), base=RED),
         ),

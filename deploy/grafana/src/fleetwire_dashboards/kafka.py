@@ -49,8 +49,8 @@ def _answers():
         ),
         answer(
             "Slowest broker",
-            "Mean round trip to the slowest broker.",
-            highest("fleetwire_kafka_broker_rtt_seconds"),
+            "Mean round trip of the producers to the slowest broker. Consumers wait for records in theirs.",
+            highest("fleetwire_kafka_broker_rtt_seconds", 'client="producer"'),
             "s",
             steps((0.05, YELLOW), (0.5, RED)),
         ),
@@ -105,7 +105,7 @@ def _producers():
         ),
         graph(
             "Round trip by client",
-            "Mean of the slowest broker. Rises first when Kafka or the network is in trouble.",
+            "Mean of the slowest broker. The producers' rises first when Kafka or the network is in trouble; that of consumers holds their wait for records, up to half a second.",
             [(highest("fleetwire_kafka_broker_rtt_seconds", by="job, client"), "{{job}} {{client}}")],
             "s",
             steps((0.5, RED)),

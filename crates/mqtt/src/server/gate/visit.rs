@@ -12,13 +12,20 @@ use crate::access::Peer;
 pub(in crate::server) struct Visit {
     /// Who came.
     pub(in crate::server) peer: Peer,
+    /// When its connection was accepted.
+    pub(in crate::server) came: Instant,
     address: Option<AddressPlace>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Visit {
-    pub(super) const fn new(peer: Peer, place: OwnedSemaphorePermit, address: Option<AddressPlace>) -> Self {
-        Self { peer, address, _place: place }
+    pub(super) const fn new(
+        peer: Peer,
+        came: Instant,
+        place: OwnedSemaphorePermit,
+        address: Option<AddressPlace>,
+    ) -> Self {
+        Self { peer, came, address, _place: place }
     }
 
     /// Takes one of the publishes of the peer's address, or says how long until there is one. Costs nothing while
