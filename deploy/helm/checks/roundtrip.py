@@ -39,7 +39,9 @@ def environment(one, folder):
         value = entry["value"]
         if value.startswith("/run/secrets/fleetwire/"):
             file = folder / value.rsplit("/", 1)[-1]
-            file.write_text(SECRET + "\n")
+            # Written once: another process may be reading it.
+            if not file.exists():
+                file.write_text(SECRET + "\n")
             value = str(file)
         made[entry["name"]] = value
     return made
