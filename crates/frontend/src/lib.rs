@@ -21,8 +21,10 @@ pub mod record;
 pub mod revoked;
 pub mod service;
 mod session_metrics;
+mod steps;
 pub mod session_settings;
 pub mod strangers;
+mod trail;
 pub mod transports;
 
 pub use config::FrontendSettings;

@@ -19,7 +19,7 @@ pub mod topic;
 
 pub use access::{Authenticator, ClientCertificate, Grant, Peer, Refusal, Transport};
 pub use ingest::{Ingest, Publish, SessionFacts};
-pub use observer::{Event, HandshakeFault, NotAdmitted, Observer, TurnedAway};
+pub use observer::{Answered, Event, HandshakeFault, NotAdmitted, Observer, TurnedAway};
 pub use receipt::{FailureReason, Outcome, Receipt};
 pub use server::{
     Attempt, BindError, ClientCertificates, DeliveryOutcome, GateSettings, Listener, Message, Parts,

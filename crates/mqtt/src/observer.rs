@@ -1,10 +1,10 @@
 //! What a frontend may count or follow. The crate itself keeps no metrics.
 
 use crate::{
-    access::Refusal,
+    access::{Peer, Refusal},
     ingest::SessionFacts,
-    packet::{PacketError, QoS},
-    receipt::FailureReason,
+    packet::{Connect, PacketError, QoS},
+    receipt::{FailureReason, Outcome},
     session::End,
 };
 
@@ -44,6 +44,8 @@ pub enum Event<'a> {
     AcceptFailed,
     /// A connection ended before its CONNECT was accepted.
     NotAdmitted(NotAdmitted),
+    /// A CONNECT that could be read was refused. [`Event::NotAdmitted`] with the same cause comes after it.
+    ConnectRefused(&'a Connect, &'a Peer, NotAdmitted),
     /// A client was let in.
     Connected(&'a SessionFacts),
     /// A session subscribed, and with what quality of service.
@@ -60,6 +62,9 @@ pub enum Event<'a> {
     Duplicate(&'a SessionFacts),
     /// A publish was not stored.
     PublishFailed(&'a SessionFacts, FailureReason),
+    /// The answer to a publish of quality of service 1 or 2 was written for the client. Not called for one that came
+    /// before.
+    Answered(&'a SessionFacts, Answered),
     /// Ingest had no room; the session is not read until it has.
     IngestFull(&'a SessionFacts),
     /// A connection with a session ended.
@@ -76,6 +81,19 @@ pub enum Event<'a> {
     Throttled(&'a SessionFacts),
     /// A session did not get a message that it is subscribed to, because too much waits for it.
     MessageDropped(&'a SessionFacts),
+}
+
+/// The answer to a publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// Number of the publish in its session.
+    pub sequence: u64,
+    /// Its packet id.
+    pub packet_id: u16,
+    /// Its quality of service: 1 is answered by PUBACK, 2 by PUBREC.
+    pub qos: QoS,
+    /// What the client was told.
+    pub outcome: Outcome,
 }
 
 /// Which limit a connection is over.

@@ -17,11 +17,18 @@ pub(crate) struct Followed {
     pub(crate) request: Request,
     /// A second since 1970, and the steps that were told in it.
     rate: AtomicU64,
+    /// The publish that was told to wait last.
+    waiting: AtomicU64,
 }
 
 impl Followed {
     pub(crate) fn new(request: Request) -> Self {
-        Self { request, rate: AtomicU64::new(0) }
+        Self { request, rate: AtomicU64::new(0), waiting: AtomicU64::new(0) }
+    }
+
+    /// Whether this publish, by its number from 1, was not the last one that had to wait.
+    pub(crate) fn waits_anew(&self, number: u64) -> bool {
+        self.waiting.swap(number, Ordering::Relaxed) != number
     }
 
     /// Whether another step may be told now.

@@ -230,6 +230,11 @@ impl Following {
         self.tracer.0.tell(&self.followed, TraceStep { kind: kind.into(), ..step });
     }
 
+    /// Whether this publish, by its number in its session, was not the last one that had to wait: that is told once.
+    pub fn waits_anew(&self, number: u64) -> bool {
+        self.followed.waits_anew(number)
+    }
+
     /// What a step may show of a payload: nothing, unless the request asks for it.
     pub fn shown(&self, payload: &[u8]) -> prost::bytes::Bytes {
         let shown = payload.get(..MAX_PAYLOAD).unwrap_or(payload);

@@ -21,6 +21,8 @@ pub(super) struct Entry {
     pub(super) qos: QoS,
     pub(super) packet_id: u16,
     size: u32,
+    /// Number of the publish in its session; 0 of one that is not offered.
+    pub(super) sequence: u64,
 }
 
 /// What stands behind an [`Entry`].
@@ -118,17 +120,17 @@ impl Inbound {
     }
 
     /// Enters a publish that ingest will answer.
-    pub(super) fn push(&mut self, qos: QoS, packet_id: u16, size: usize) -> Receipt {
+    pub(super) fn push(&mut self, qos: QoS, packet_id: u16, size: usize, sequence: u64) -> Receipt {
         if qos == QoS::ExactlyOnce {
             self.received.insert(packet_id, Received::Open);
         }
-        let slot = self.enter(Entry { kind: Kind::Offered, qos, packet_id, size: clamp(size) });
+        let slot = self.enter(Entry { kind: Kind::Offered, qos, packet_id, size: clamp(size), sequence });
         Receipt::new(self.answers.clone(), slot)
     }
 
     /// Enters a publish whose answer is known and only waits for its turn.
     pub(super) fn push_answered(&mut self, kind: Kind, qos: QoS, packet_id: u16, outcome: Outcome) {
-        let slot = self.enter(Entry { kind, qos, packet_id, size: 0 });
+        let slot = self.enter(Entry { kind, qos, packet_id, size: 0, sequence: 0 });
         self.answers.settle(slot, outcome);
     }
 

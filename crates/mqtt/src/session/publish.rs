@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     ingest::Publish,
-    observer::Event,
+    observer::{Answered, Event},
     packet::{Ack, AckKind, PublishPacket, QoS, Reason},
     receipt::{FailureReason, Outcome},
 };
@@ -44,8 +44,8 @@ impl Session {
             self.refuse(&packet);
             return Ok(Step::Nothing);
         }
-        let receipt = self.inbound.push(packet.qos, packet.packet_id, size);
         self.sequence += 1;
+        let receipt = self.inbound.push(packet.qos, packet.packet_id, size, self.sequence);
         let publish = Publish {
             topic,
             payload: packet.payload,
@@ -116,7 +116,8 @@ impl Session {
 
     fn answer(&mut self, entry: Entry, outcome: Outcome, out: &mut BytesMut) -> Result<(), End> {
         self.inbound.note(entry, outcome);
-        let Entry { kind, qos, packet_id, .. } = entry;
+        let Entry { kind, qos, packet_id, sequence, .. } = entry;
+        let was_offered = kind == Kind::Offered;
         let reason = match outcome {
             Outcome::Stored => Reason::Success,
             Outcome::Failed(failure) => {
@@ -137,6 +138,10 @@ impl Session {
             ack = ack.because(failure.code());
         }
         ack.encode(out, self.level());
+        if was_offered {
+            let answered = Answered { sequence, packet_id, qos, outcome };
+            self.observer.0.on(Event::Answered(&self.facts, answered));
+        }
         Ok(())
     }
 
