@@ -25,6 +25,7 @@ use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
 use fleetwire_state::{StateSettings, States};
+use fleetwire_trace::{Place, Tracer};
 use secrecy::SecretString;
 
 use crate::config::{Kafka, Process};
@@ -59,17 +60,23 @@ pub(crate) struct Parts {
     kafka: ClientSettings,
     topics: Topics,
     origin: Origin,
+    tracer: Tracer,
     grace: Duration,
 }
+
+/// How long the last steps of devices that are followed may take at a stop.
+const LAST_STEPS: Duration = Duration::from_secs(2);
 
 impl Parts {
     pub(crate) fn new(process: &Process, kafka: ClientSettings, topics: Topics) -> Self {
         let replica = Some(process.replica.clone()).filter(|name| !name.is_empty());
         let host = || hostname::get().ok().and_then(|name| name.into_string().ok());
         let frontend_id = replica.or_else(host).unwrap_or_else(|| "unnamed".to_owned());
+        let place = Place { kafka: kafka.clone(), topics: topics.clone(), replica: frontend_id.clone() };
         Self {
             stages: Stages::default(),
             health: Health::default(),
+            tracer: Tracer::new(place),
             kafka,
             topics,
             origin: Origin { frontend_id, region: process.region.clone(), host: String::new() },
@@ -85,7 +92,8 @@ impl Parts {
 
     /// The registry's view, to be followed once its task is added by [`Self::finish`].
     pub(crate) fn registry(&self, catalogue: Catalogue) -> Registry {
-        Registry::new(self.kafka.clone(), &self.topics, catalogue, self.health.condition("registry"))
+        let condition = self.health.condition("registry");
+        Registry::new(self.kafka.clone(), &self.topics, catalogue, condition).with_tracer(self.tracer.clone())
     }
 
     /// Adds a frontend; returns where devices connect.
@@ -108,6 +116,7 @@ impl Parts {
             downlink: downlink.clone(),
             downlink_tokens: logins.gateways,
             origin: self.origin.clone(),
+            tracer: self.tracer.clone(),
             health: self.health.clone(),
             grace: self.grace,
         };
@@ -122,6 +131,7 @@ impl Parts {
             catalogue: registry.devices().catalogue(),
             devices: registry.devices(),
             caught_up: registry.caught_up(),
+            tracer: self.tracer.clone(),
             health: self.health.clone(),
             version: build::version(),
             replica: self.origin.frontend_id.clone(),
@@ -154,6 +164,7 @@ impl Parts {
             topics: self.topics.clone(),
             devices: registry.devices(),
             caught_up: registry.caught_up(),
+            tracer: self.tracer.clone(),
             token,
             health: self.health.clone(),
             version: build::version(),
@@ -192,6 +203,7 @@ impl Parts {
             topics: self.topics.clone(),
             devices: registry.devices(),
             caught_up: registry.caught_up(),
+            tracer: self.tracer.clone(),
             registrar,
             health: self.health.clone(),
             replica: self.origin.frontend_id.clone(),
@@ -238,6 +250,7 @@ impl Parts {
             accounts: with_built_in(parts.accounts),
             knocks: parts.knocks,
             states: parts.states,
+            tracer: self.tracer.clone(),
             public: parts.public,
             tokens: parts.tokens,
             health: self.health.clone(),
@@ -256,8 +269,13 @@ impl Parts {
 
     /// Adds what stops last.
     pub(crate) fn add_last(&mut self, registry: Registry, admin: Admin) {
-        let stop = self.stages.open("registry");
-        self.stages.spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
+        let (stop, tracer) = (self.stages.open("registry"), self.tracer.clone());
+        self.stages.spawn_blocking("registry follower", move || {
+            let outcome = registry.follow(&stop);
+            // Everything that tells steps has stopped. They are told as far as there is room, so none is missed.
+            let _told = tracer.flush(LAST_STEPS);
+            Ok(outcome?)
+        });
         self.add_admin(admin);
     }
 

@@ -59,10 +59,12 @@ impl Steps {
                 detail: "the account may not publish to this topic".to_owned(),
                 ..step
             }),
-            Event::Disconnected(facts, end) => self.with(facts, Kind::Disconnected, |step| TraceStep {
-                code: end.code().to_owned(),
-                ..step
-            }),
+            Event::Disconnected(facts, end) => {
+                self.with(facts, Kind::Disconnected, |step| TraceStep {
+                    code: end.code().to_owned(),
+                    ..step
+                });
+            }
             Event::Answered(facts, answered) => {
                 self.with(facts, Kind::Answered, |step| answer(step, facts, *answered));
             }

@@ -13,6 +13,7 @@ use fleetwire_model::{Topic, Topics};
 use fleetwire_registry::Devices;
 use fleetwire_service::health::{Condition, Health};
 use fleetwire_service::stages::Stages;
+use fleetwire_trace::Tracer;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -59,6 +60,8 @@ pub struct Dependencies {
     pub caught_up: watch::Receiver<bool>,
     /// What frontends ask for, if they ask for a token.
     pub token: Option<SecretString>,
+    /// Whom to follow.
+    pub tracer: Tracer,
     /// Conditions of the process.
     pub health: Health,
     /// Build, for dead letters.
@@ -108,6 +111,7 @@ pub fn start(settings: &CommandGatewaySettings, needs: &Dependencies, stages: &m
         names,
         gateway: needs.replica.clone(),
         devices: Arc::clone(&needs.devices),
+        tracer: needs.tracer.clone(),
         guards,
         rules: settings.rules(),
         raw_topics: settings.raw_topics.clone(),

@@ -16,6 +16,7 @@ use fleetwire_kafka::{
     Assigned, Message, Monitor, Outputs, Record, SendError, Settled, TopicPartition, Transform, Transformer,
 };
 use fleetwire_model::TYPE_HEADER;
+use fleetwire_model::pb::TraceStepKind;
 use fleetwire_service::broken::Broken;
 use fleetwire_service::clock;
 use tokio::sync::mpsc;
@@ -337,6 +338,9 @@ impl Working {
     }
 
     fn count(&mut self, tally: Tally) {
+        for (following, step) in tally.steps {
+            following.tell(TraceStepKind::CommandStatus, step);
+        }
         self.intake.taken.increment(tally.taken);
         self.metrics.misplaced.increment(tally.misplaced);
         for (code, count) in tally.letters {

@@ -4,9 +4,13 @@
 //! followed a service pays one look at a flag. Steps are told as far as there is room: nothing waits for them.
 
 mod metrics;
+mod publish;
 mod request;
 mod table;
 mod tracer;
+mod words;
 
+pub use publish::subject_of;
 pub use request::{KEY_PREFIX, MAX_DEVICES, MAX_TIME, Request, RequestError, key};
 pub use tracer::{Following, MAX_PAYLOAD, Place, Tracer};
+pub use words::{service, word};

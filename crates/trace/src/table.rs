@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use fleetwire_model::DeviceId;
 
@@ -63,7 +63,12 @@ pub(crate) struct Table {
     /// So that nobody pays for more than a look where nobody is followed.
     any: AtomicBool,
     all: RwLock<HashMap<DeviceId, Arc<Followed>>>,
+    /// Requests whose time was over, by their devices, with that time: for whoever takes them out of the topic.
+    over: Mutex<HashMap<DeviceId, i64>>,
 }
+
+/// Requests that are over and wait to be taken out of the topic at most.
+const MOST_OVER: usize = 1024;
 
 impl Table {
     /// Whether any device may be followed.
@@ -90,10 +95,11 @@ impl Table {
     pub(crate) fn enter(&self, request: Request, now_ms: i64) -> Entered {
         if request.expire_ms <= now_ms {
             self.remove(&request.device);
+            self.is_over(&request);
             return Entered::Over;
         }
+        self.sweep(now_ms);
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, found| now_ms < found.request.expire_ms);
         if all.len() >= MAX_DEVICES && !all.contains_key(&request.device) {
             return Entered::Full;
         }
@@ -106,15 +112,35 @@ impl Table {
     pub(crate) fn remove(&self, device: &DeviceId) {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         all.remove(device);
+        self.over.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
         self.any.store(!all.is_empty(), Ordering::Relaxed);
     }
 
     /// Forgets those whose time is over; how many are left.
     pub(crate) fn sweep(&self, now_ms: i64) -> usize {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, found| now_ms < found.request.expire_ms);
+        all.retain(|_, found| {
+            let lasts = now_ms < found.request.expire_ms;
+            if !lasts {
+                self.is_over(&found.request);
+            }
+            lasts
+        });
         self.any.store(!all.is_empty(), Ordering::Relaxed);
         all.len()
+    }
+
+    fn is_over(&self, request: &Request) {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        if over.len() < MOST_OVER {
+            over.insert(request.device.clone(), request.expire_ms);
+        }
+    }
+
+    /// Devices whose requests were over at `at_ms`, and are in the topic still. Each is named once.
+    pub(crate) fn take_over(&self, at_ms: i64) -> Vec<DeviceId> {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        over.extract_if(|_, expire_ms| *expire_ms <= at_ms).map(|(device, _)| device).collect()
     }
 }
 
@@ -142,8 +168,13 @@ mod tests {
         assert!(table.find("1", 100).is_none() && table.find("2", 0).is_none() && table.all(100).is_empty());
         assert_eq!((table.sweep(99), table.is_any()), (1, true));
         assert_eq!((table.sweep(100), table.is_any()), (0, false));
-        assert_eq!(table.enter(request(1, 100), 200), Entered::Over);
+        assert_eq!(table.enter(request(2, 150), 200), Entered::Over);
         assert!(!table.is_any());
+        let id = |text: &str| text.parse().unwrap();
+        assert_eq!((table.take_over(149), table.take_over(149)), (vec![id("1")], vec![]));
+        // Somebody took it out of the topic.
+        table.remove(&id("2"));
+        assert_eq!(table.take_over(200), []);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fleetwire_kafka::{ClientSettings, FlushError, Producer, Record};
 use fleetwire_model::pb::{TraceStep, TraceStepKind};
 use fleetwire_model::time::from_unix_ms;
-use fleetwire_model::{TYPE_HEADER, Topic, Topics};
+use fleetwire_model::{DeviceId, TYPE_HEADER, Topic, Topics};
 use fleetwire_service::clock;
 use prost::Message as _;
 use tracing::{info, warn};
@@ -97,6 +97,12 @@ impl Tracer {
     /// Every request that is followed now.
     pub fn requests(&self) -> Vec<Request> {
         self.0.table.all(clock::unix_ms())
+    }
+
+    /// Devices whose requests were over at `at_ms`, Unix milliseconds, and whose records are in the topic still. Each is
+    /// named once.
+    pub fn take_over(&self, at_ms: i64) -> Vec<DeviceId> {
+        self.0.table.take_over(at_ms)
     }
 
     /// Takes a record of the registry topic; false if it is none of these. One that cannot be used ends what is

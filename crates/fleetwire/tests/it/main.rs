@@ -27,4 +27,5 @@ mod raws;
 mod replay;
 mod subscribers;
 mod support;
+mod trace;
 mod workers;
