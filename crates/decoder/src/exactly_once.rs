@@ -36,8 +36,11 @@ impl Transform for Transacting {
         for received_ms in self.received_ms.drain(..).filter(|_| how == Settled::Committed) {
             self.worker.metrics.produced(received_ms, now_ms);
         }
-        for trail in self.trails.drain(..).filter(|_| how == Settled::Committed) {
-            trail.finish();
+        for trail in self.trails.drain(..) {
+            match how {
+                Settled::Committed => trail.finish(),
+                Settled::Undone => trail.undone(),
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
-//! What goes along with a raw record whose devices are followed, and tells what becomes of it.
+//! What goes along with a raw record whose devices are followed, or whose trace is exported: it tells what becomes of it,
+//! and ends the spans.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use fleetwire_kafka::{Delivered, Delivery};
+use fleetwire_kafka::{Delivered, Delivery, Message};
 use fleetwire_model::pb::{DeadLetter, RawPublish, TraceStep, TraceStepKind};
 use fleetwire_model::time::from_unix_ms;
-use fleetwire_trace::{Following, Tracer, subject_of};
+use fleetwire_trace::{Following, Span, SpanKind, TRACEPARENT, Telemetry, Tracer, subject_of};
 use prost::Message as _;
 
 use crate::interpret::{Interpretation, Output, OutputKind, RawRecord};
@@ -20,6 +21,23 @@ pub(crate) struct Trail {
     subject: String,
     received_ms: i64,
     parts: Vec<Part>,
+    /// Handing what was made to Kafka, and the header of all of it.
+    produce: Mutex<Option<Span>>,
+    traceparent: Option<String>,
+}
+
+/// The span of a raw record that comes, if its trace is exported. Made before the record is worked, for its begin.
+pub(crate) fn resume(telemetry: &Telemetry, tracer: &Tracer, message: &Message<'_>) -> Option<Span> {
+    let key = std::str::from_utf8(message.key().unwrap_or_default()).unwrap_or_default();
+    let is_followed = tracer.follows(key).is_some();
+    let header = message.header(TRACEPARENT);
+    let mut span = telemetry.resume("decode", SpanKind::Consumer, (header, is_followed))?;
+    span.set("fleetwire.device", key);
+    span.set("messaging.system", "kafka");
+    span.set("messaging.destination.name", message.topic());
+    span.set_number("messaging.destination.partition.id", message.partition().into());
+    span.set_number("messaging.kafka.offset", message.offset());
+    Some(span)
 }
 
 /// One of them.
@@ -44,6 +62,7 @@ impl Trail {
         tracer: &Tracer,
         record: &RawRecord<'_>,
         result: &Interpretation<'_>,
+        decode: Option<Span>,
     ) -> Option<Box<Self>> {
         let mut parts: Vec<Part> = Vec::new();
         for key in std::iter::once(record.key).chain(result.outputs().map(|output| output.key)) {
@@ -53,11 +72,24 @@ impl Trail {
                 parts.push(Part { following, produced: Mutex::default() });
             }
         }
-        if parts.is_empty() {
+        if parts.is_empty() && decode.is_none() {
             return None;
         }
+        let produce = decode.map(|mut decode| {
+            decode.set("fleetwire.protocol", result.protocol);
+            if let Some(code) = result.outputs().find_map(|output| output.code) {
+                decode.fail(code);
+            }
+            decode.child("produce", SpanKind::Producer)
+        });
         let raw = RawPublish::decode(record.value).unwrap_or_default();
-        let trail = Self { subject: subject_of(&raw), received_ms: result.received_ms, parts };
+        let trail = Self {
+            subject: subject_of(&raw),
+            received_ms: result.received_ms,
+            parts,
+            traceparent: produce.as_ref().map(|span| span.context().to_string()),
+            produce: Mutex::new(produce),
+        };
         for part in &trail.parts {
             trail.tell(part, record, result);
         }
@@ -92,6 +124,11 @@ impl Trail {
         }
     }
 
+    /// The header of what is made of the record.
+    pub(crate) fn traceparent(&self) -> Option<String> {
+        self.traceparent.clone()
+    }
+
     fn step(&self) -> TraceStep {
         let received_time = Some(from_unix_ms(self.received_ms)).filter(|_| self.received_ms != 0);
         TraceStep { subject: self.subject.clone(), received_time, ..TraceStep::default() }
@@ -122,8 +159,16 @@ impl Trail {
         entry.count += 1;
     }
 
+    /// Nothing of it is visible: it is worked again.
+    pub(crate) fn undone(&self) {
+        if let Some(mut span) = self.produce.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            span.fail("undone");
+        }
+    }
+
     /// Kafka has all of its events.
     pub(crate) fn finish(&self) {
+        drop(self.produce.lock().unwrap_or_else(PoisonError::into_inner).take());
         for part in &self.parts {
             let produced = std::mem::take(&mut *part.produced.lock().unwrap_or_else(PoisonError::into_inner));
             for (kafka_topic, Produced { count, place }) in produced {

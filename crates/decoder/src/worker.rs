@@ -6,13 +6,13 @@ use std::time::Instant;
 use fleetwire_kafka::{Message, Monitor, Record, SendError};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
 use fleetwire_service::clock;
-use fleetwire_trace::Tracer;
+use fleetwire_trace::{TRACEPARENT, Tracer};
 
 use crate::interpret::{Interpreter, OutputKind, RawRecord};
 use crate::lag::Lag;
 use crate::metrics::DecoderMetrics;
 use crate::repeats::{Place, Repeats};
-use crate::trail::Trail;
+use crate::trail::{Trail, resume};
 
 /// Values of the type header.
 const POSITION: &str = "fleetwire.v1.PositionEvent";
@@ -81,6 +81,8 @@ impl Worker {
     pub(crate) fn work(&mut self, message: &Message<'_>, sink: &mut impl Sink) -> Result<(), SendError> {
         self.taken = self.taken.wrapping_add(1);
         let started = self.taken.is_multiple_of(TIMED).then(Instant::now);
+        let tracer = &self.tracer;
+        let span = tracer.telemetry().and_then(|telemetry| resume(telemetry, tracer, message));
         let record = RawRecord {
             topic: message.topic(),
             partition: message.partition(),
@@ -92,7 +94,9 @@ impl Worker {
         self.metrics.interpreted(&result, started.map(|started| started.elapsed()));
         self.lag.at(result.received_ms);
         self.repeats.reads(self.monitor.generation());
-        let trail = if self.tracer.is_any() { Trail::begin(&self.tracer, &record, &result) } else { None };
+        let is_awake = tracer.is_any() || span.is_some();
+        let trail = if is_awake { Trail::begin(tracer, &record, &result, span) } else { None };
+        let traceparent = trail.as_ref().and_then(|trail| trail.traceparent());
         sink.begin(result.received_ms, trail);
         let mut repeats = 0;
         let place = Place { partition: message.partition(), offset: message.offset() };
@@ -103,12 +107,21 @@ impl Worker {
                 continue;
             }
             let (topic, kind) = self.names.of(output.kind);
+            let kind = (TYPE_HEADER, kind.as_bytes());
+            let (one, both);
+            let headers: &[(&str, &[u8])] = if let Some(value) = &traceparent {
+                both = [kind, (TRACEPARENT, value.as_bytes())];
+                &both
+            } else {
+                one = [kind];
+                &one
+            };
             sink.send(Record {
                 topic,
                 key: Some(output.key),
                 payload: Some(output.value),
                 timestamp_ms: None,
-                headers: &[(TYPE_HEADER, kind.as_bytes())],
+                headers,
             })?;
         }
         if repeats > 0 {

@@ -23,6 +23,7 @@ use fleetwire_registry::account::AccountSettings;
 use fleetwire_registry::{Catalogue, CodecSettings, ModelSettings};
 use fleetwire_service::{logs, secret, settings};
 use fleetwire_state::StateSettings;
+use fleetwire_trace::TelemetrySettings;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
@@ -155,6 +156,7 @@ impl Kafka {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FrontendConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
     /// Where gateways are served.
@@ -173,6 +175,7 @@ pub(crate) struct FrontendConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DecoderConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) decoder: DecoderSettings,
     /// Models beside, or over, the built-in ones.
@@ -193,6 +196,7 @@ pub(crate) struct GapsConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CommandGatewayConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) command_gateway: CommandGatewaySettings,
     /// The models of frontends and decoders.
@@ -204,6 +208,7 @@ pub(crate) struct CommandGatewayConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ApiConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) api: ApiSettings,
     pub(crate) public: PublicSettings,
@@ -220,6 +225,7 @@ pub(crate) struct ApiConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RunConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
     /// Where gateways are served.
@@ -266,6 +272,11 @@ pub(crate) fn catalogue(
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
     Catalogue::load(models, defaults, folder)
         .map_err(|err| Usage(format!("[models] is not usable: {err}")).into())
+}
+
+/// Whether the values of the export of spans are usable.
+pub(crate) fn check_telemetry(settings: &TelemetrySettings) -> Result<()> {
+    settings.check().map_err(|err| Usage(err.to_string()).into())
 }
 
 /// Whether the values of the decoder are usable.

@@ -25,10 +25,11 @@ use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
 use fleetwire_state::{StateSettings, States};
-use fleetwire_trace::{Place, Tracer};
+use fleetwire_trace::{Exporter, Identity, Place, Telemetry, TelemetrySettings, Tracer};
 use secrecy::SecretString;
 
 use crate::config::{Kafka, Process};
+use crate::process::Usage;
 use crate::service::Logins;
 use crate::{process, topic_check};
 
@@ -61,6 +62,8 @@ pub(crate) struct Parts {
     topics: Topics,
     origin: Origin,
     tracer: Tracer,
+    /// What takes spans to a collector, until it is added as a task.
+    exporter: Option<Exporter>,
     grace: Duration,
 }
 
@@ -76,12 +79,27 @@ impl Parts {
         Self {
             stages: Stages::default(),
             health: Health::default(),
-            tracer: Tracer::new(place),
+            tracer: Tracer::new(place, None),
+            exporter: None,
             kafka,
             topics,
             origin: Origin { frontend_id, region: process.region.clone(), host: String::new() },
             grace: process.grace,
         }
+    }
+
+    /// The same, with spans for an OpenTelemetry collector where the settings name one. Before any part is added; needs a
+    /// runtime.
+    pub(crate) fn exporting(mut self, settings: &TelemetrySettings, service: &'static str) -> Result<Self> {
+        let replica = self.origin.frontend_id.clone();
+        let region = self.origin.region.clone();
+        let identity = Identity { service, instance: replica.clone(), version: build::version(), region };
+        let made = Telemetry::new(settings, &identity).map_err(|err| Usage(err.to_string()))?;
+        let (telemetry, exporter) = made.unzip();
+        let place = Place { kafka: self.kafka.clone(), topics: self.topics.clone(), replica };
+        self.tracer = Tracer::new(place, telemetry);
+        self.exporter = exporter;
+        Ok(self)
     }
 
     /// The same, for a deployment that devices reach under this host name.
@@ -281,6 +299,13 @@ impl Parts {
 
     /// Adds the admin HTTP, after everything else.
     pub(crate) fn add_admin(&mut self, admin: Admin) {
+        if let Some(exporter) = self.exporter.take() {
+            let stop = self.stages.open("telemetry");
+            self.stages.spawn("export of spans", async move {
+                exporter.run(stop).await;
+                Ok(())
+            });
+        }
         let stop = self.stages.open("admin");
         self.stages.spawn("admin HTTP", admin.run(stop));
     }

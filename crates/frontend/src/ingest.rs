@@ -8,7 +8,7 @@ use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
 use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts, Sessions};
 use fleetwire_service::clock;
-use fleetwire_trace::Tracer;
+use fleetwire_trace::{TRACEPARENT, Tracer};
 
 use crate::directory::Directory;
 use crate::fabric::Fabric;
@@ -16,7 +16,7 @@ use crate::identity::Identity;
 use crate::metrics::IngestMetrics;
 use crate::mirror::Envelope;
 use crate::record::{self, Source};
-use crate::trail::{Ticket, Trail};
+use crate::trail::{Teller, Ticket, Trail};
 
 pub use crate::record::Origin;
 
@@ -118,8 +118,8 @@ impl Ingest for KafkaIngest {
                 if let (None, Some(visit)) = (&found, visit)
                     && visit.may_publish(publish.payload.len(), Instant::now()).is_err()
                 {
-                    if let Some(trail) = Trail::begin(&self.tracer, session, device.as_str(), &publish) {
-                        trail.refused(&publish, "quota_exceeded");
+                    if let Some(teller) = Teller::of(&self.tracer, session, device.as_str(), &publish) {
+                        teller.refused(&publish, "quota_exceeded");
                     }
                     receipt.complete(Outcome::Failed(FailureReason::QuotaExceeded));
                     return Ok(());
@@ -180,14 +180,24 @@ impl KafkaIngest {
         let topic = if source.direct { &self.raw } else { &self.held };
         let received_ms = i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX);
         let trail = Trail::begin(&self.tracer, session, source.key, &publish);
-        let ticket = Ticket { receipt, trail: trail.clone() };
+        let teller = trail.as_ref().and_then(|trail| trail.teller());
+        let traceparent = trail.as_ref().and_then(|trail| trail.traceparent());
+        let both;
+        let one = [(TYPE_HEADER, b"fleetwire.v1.RawPublish".as_slice())];
+        let headers: &[(&str, &[u8])] = if let (Some(value), [kind]) = (&traceparent, one) {
+            both = [kind, (TRACEPARENT, value.as_bytes())];
+            &both
+        } else {
+            &one
+        };
+        let ticket = Ticket { receipt, trail };
         let sent = record::with(&self.origin, session, source, &publish, |value| {
             let record = Record {
                 topic,
                 key: Some(source.key.as_bytes()),
                 payload: Some(value),
                 timestamp_ms: Some(received_ms),
-                headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
+                headers,
             };
             self.producer.send(record, ticket)
         });
@@ -195,18 +205,21 @@ impl KafkaIngest {
             Ok(()) => {
                 self.metrics.taken(publish.qos, source.direct, publish.payload.len());
                 self.show_listeners(session, &publish, source.client_id);
-                if let Some(trail) = trail {
-                    trail.handed_over(&publish, topic);
+                if let Some(teller) = teller {
+                    teller.handed_over(&publish, topic);
                 }
                 Ok(())
             }
             Err((SendError::Full, ticket)) => {
                 self.waits(session, source.key, &publish, "no_room");
+                if let Some(trail) = ticket.trail {
+                    trail.discard();
+                }
                 Err((publish, ticket.receipt))
             }
             Err((err, ticket)) => {
                 self.metrics.failed(err.code());
-                if let Some(trail) = trail {
+                if let Some(trail) = ticket.trail {
                     trail.not_stored(err.code());
                 }
                 ticket.receipt.complete(Outcome::Failed(FailureReason::NotStored));
@@ -217,8 +230,8 @@ impl KafkaIngest {
 
     /// Tells once of a publish that it waits.
     fn waits(&self, session: &SessionFacts, name: &str, publish: &Publish, why: &'static str) {
-        if let Some(trail) = Trail::begin(&self.tracer, session, name, publish) {
-            trail.waits(publish, why);
+        if let Some(teller) = Teller::of(&self.tracer, session, name, publish) {
+            teller.waits(publish, why);
         }
     }
 

@@ -28,6 +28,7 @@ use crate::guards::GuardBook;
 use crate::json::Converter;
 use crate::letter::Letters;
 use crate::load::Source;
+use crate::spans::Contexts;
 use crate::worker::{Names, Worker, WorkerNeeds, World};
 
 /// How soon the group notices that a gateway is gone, unless the settings say otherwise. librdkafka waits for 45 s, and
@@ -112,6 +113,7 @@ pub fn start(settings: &CommandGatewaySettings, needs: &Dependencies, stages: &m
         gateway: needs.replica.clone(),
         devices: Arc::clone(&needs.devices),
         tracer: needs.tracer.clone(),
+        contexts: Contexts::default(),
         guards,
         rules: settings.rules(),
         raw_topics: settings.raw_topics.clone(),

@@ -17,7 +17,7 @@ use fleetwire_model::{DeviceId, TYPE_HEADER, Topic, Topics};
 use fleetwire_registry::{Device, Devices};
 use fleetwire_service::broken::Broken;
 use fleetwire_service::health::Condition;
-use fleetwire_trace::Tracer;
+use fleetwire_trace::{TRACEPARENT, Tracer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -294,12 +294,19 @@ fn send(
     (buffer, outputs): (&mut Vec<u8>, &Outputs<'_>),
 ) -> Result<(), SendError> {
     with_model(message.payload().unwrap_or_default(), device.model.id, buffer);
+    // Held publishes are few, so that one look at their headers costs nothing.
+    let traceparent = message.header(TRACEPARENT);
+    let headers = [
+        (TYPE_HEADER, b"fleetwire.v1.RawPublish".as_slice()),
+        (TRACEPARENT, traceparent.unwrap_or_default()),
+    ];
+    let count = if traceparent.is_some() { 2 } else { 1 };
     outputs.send(Record {
         topic: raw,
         key: message.key(),
         payload: Some(buffer),
         timestamp_ms: message.timestamp_ms(),
-        headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
+        headers: headers.get(..count).unwrap_or_default(),
     })
 }
 

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use crate::metrics::TraceMetrics;
 use crate::request::{Request, device_of};
 use crate::table::{Entered, Followed, Table};
+use crate::telemetry::Telemetry;
 
 /// Bytes of a payload that a step shows at most.
 pub const MAX_PAYLOAD: usize = 1024;
@@ -47,20 +48,23 @@ struct Inner {
     /// Made with the first request, so that it costs nothing where nobody is followed.
     producer: OnceLock<Option<Producer<()>>>,
     metrics: Arc<TraceMetrics>,
+    telemetry: Option<Telemetry>,
+    /// Whether publishes of devices that are not followed may be recorded.
+    samples: bool,
 }
 
 impl Tracer {
     /// One that follows nobody.
     pub fn off() -> Self {
-        Self::build(None)
+        Self::build(None, None)
     }
 
-    /// One that follows whom [`Tracer::apply`] is told.
-    pub fn new(place: Place) -> Self {
-        Self::build(Some(place))
+    /// One that follows whom [`Tracer::apply`] is told, and that has spans exported where a collector is named.
+    pub fn new(place: Place, telemetry: Option<Telemetry>) -> Self {
+        Self::build(Some(place), telemetry)
     }
 
-    fn build(place: Option<Place>) -> Self {
+    fn build(place: Option<Place>, telemetry: Option<Telemetry>) -> Self {
         let topic = place.as_ref().map(|place| place.topics.name(Topic::Trace)).unwrap_or_default();
         Self(Arc::new(Inner {
             table: Table::default(),
@@ -68,7 +72,21 @@ impl Tracer {
             topic,
             producer: OnceLock::new(),
             metrics: Arc::new(TraceMetrics::new()),
+            samples: telemetry.as_ref().is_some_and(Telemetry::samples),
+            telemetry,
         }))
+    }
+
+    /// The way to an OpenTelemetry collector, where there is one.
+    #[inline]
+    pub fn telemetry(&self) -> Option<&Telemetry> {
+        self.0.telemetry.as_ref()
+    }
+
+    /// Whether anything may have to be told of a publish that comes: two loads, for hot paths.
+    #[inline]
+    pub fn is_awake(&self) -> bool {
+        self.is_any() || self.0.samples
     }
 
     /// Whether any device may be followed: one load, for hot paths.
@@ -267,7 +285,7 @@ mod tests {
     fn tracer() -> Tracer {
         // Nobody listens there; the client connects by itself, or not.
         let kafka = ClientSettings::new("127.0.0.1:1".to_owned());
-        Tracer::new(Place { kafka, topics: Topics::default(), replica: "r".into() })
+        Tracer::new(Place { kafka, topics: Topics::default(), replica: "r".into() }, None)
     }
 
     #[test]

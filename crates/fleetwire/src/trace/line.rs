@@ -14,7 +14,8 @@ const REMEMBERED: usize = 1000;
 pub(super) struct Step {
     time: String,
     since_received_ms: Option<i64>,
-    step: String,
+    #[serde(rename = "step")]
+    what: String,
     service: String,
     replica: String,
     subject: String,
@@ -54,7 +55,7 @@ impl Lines {
             time_ms.zip(received_ms).map_or_else(String::new, |(time, received)| since(time - received));
         let clock = step.time.get(11..23).unwrap_or(&step.time);
         let who = format!("{} {}", step.service, step.replica);
-        let name = step.step.replace('_', " ");
+        let name = step.what.replace('_', " ");
         let line =
             format!("{clock} {since:>9}  {who:<22} {:>4} {name:<17} {}", number(&step.subject), words(step));
         let payload = if step.payload_hex.is_empty() { "" } else { "\n    payload " };
@@ -88,7 +89,7 @@ fn number(subject: &str) -> String {
 fn words(step: &Step) -> String {
     let named = |name: &str, value: Option<u64>| value.map(|value| format!("{name} {value}"));
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let is_command = step.step.starts_with("command");
+    let is_command = step.what.starts_with("command");
     let count = step.count.map(|count| match (is_command, count) {
         (true, count) => format!("attempt {count}"),
         (false, 1) => "1 record".to_owned(),
@@ -126,7 +127,7 @@ mod tests {
         Step {
             time: "2026-11-24T08:30:00.100Z".into(),
             since_received_ms: Some(0),
-            step: "received".into(),
+            what: "received".into(),
             service: "frontend".into(),
             replica: "a".into(),
             subject: "01J/7".into(),
@@ -152,7 +153,7 @@ mod tests {
         let answered = Step {
             time: "2026-11-24T08:30:01.350Z".into(),
             since_received_ms: None,
-            step: "answered".into(),
+            what: "answered".into(),
             code: "success".into(),
             subject: "01J/7".into(),
             ..Step::default()
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn a_step_of_a_command_names_it_and_its_attempt() {
         let step = Step {
-            step: "command_status".into(),
+            what: "command_status".into(),
             code: "published".into(),
             subject: "01JC".into(),
             count: Some(2),

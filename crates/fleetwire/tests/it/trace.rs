@@ -51,10 +51,10 @@ impl Watcher {
 #[test]
 fn every_step_of_a_publish_is_shown_and_why_others_do_not_come_so_far() {
     let kafka = TestKafka::shared().unwrap().bootstrap();
-    let prefix = topics(&kafka);
-    activate(&kafka, &prefix, DEVICE);
-    let (frontend, decoder) = (Frontend::ready(&kafka, &prefix), Decoder::ready(&kafka, &prefix));
-    let api = ApiService::ready(&kafka, &prefix);
+    let prefix = topics(kafka);
+    activate(kafka, &prefix, DEVICE);
+    let (frontend, decoder) = (Frontend::ready(kafka, &prefix), Decoder::ready(kafka, &prefix));
+    let api = ApiService::ready(kafka, &prefix);
     let mut watcher = Watcher::start(DEVICE, &["--for", "10m", "--json", "--api", &api.url]);
     for admin in [frontend.admin, decoder.admin] {
         until("the device is followed", || {
@@ -83,9 +83,9 @@ fn every_step_of_a_publish_is_shown_and_why_others_do_not_come_so_far() {
     let stored = watcher.step("stored", about("stored"));
     assert!(stored["partition"].is_number() && stored["offset"].is_number(), "{stored}");
     assert_eq!(watcher.step("answered", about("answered"))["code"], "success");
-    let decoded = watcher.step("decoded", about("decoded"));
-    assert_eq!((&decoded["protocol"], &decoded["count"]), (&"iotm".into(), &1.into()));
-    assert_eq!((&decoded["partition"], &decoded["offset"]), (&stored["partition"], &stored["offset"]));
+    let read = watcher.step("decoded", about("decoded"));
+    assert_eq!((&read["protocol"], &read["count"]), (&"iotm".into(), &1.into()));
+    assert_eq!((&read["partition"], &read["offset"]), (&stored["partition"], &stored["offset"]));
     let produced = watcher.step("produced", about("produced"));
     assert_eq!(
         (&produced["count"], &produced["kafka_topic"]),

@@ -8,13 +8,14 @@ use fleetwire_model::pb::{CommandStatus, PartitionOwner, TraceStep};
 use fleetwire_model::time::from_unix_ms;
 use fleetwire_model::{DeviceId, TYPE_HEADER, Topic, Topics};
 use fleetwire_registry::Devices;
-use fleetwire_trace::{Following, Tracer};
+use fleetwire_trace::{Following, Span, TRACEPARENT, Tracer};
 use prost::Message as _;
 
 use crate::guards::GuardBook;
 use crate::intake::MAX_COMMAND;
 use crate::machine::{Rules, Target};
 use crate::metrics::word;
+use crate::spans::Contexts;
 
 /// Key of the record that says whose a partition is.
 pub(crate) const OWNER: &[u8] = b"@owner";
@@ -27,6 +28,7 @@ pub(crate) struct World {
     pub(crate) gateway: String,
     pub(crate) devices: Arc<Devices>,
     pub(crate) tracer: Tracer,
+    pub(crate) contexts: Contexts,
     pub(crate) guards: Arc<GuardBook>,
     pub(crate) rules: Rules,
     pub(crate) raw_topics: BTreeMap<String, Vec<String>>,
@@ -49,6 +51,8 @@ pub(crate) struct Tally {
     pub(crate) statuses: HashMap<(&'static str, String), u64>,
     /// Of devices that are followed.
     pub(crate) steps: Vec<(Following, TraceStep)>,
+    /// Of commands whose traces are exported.
+    pub(crate) spans: Vec<Span>,
 }
 
 /// A piece of work.
@@ -97,12 +101,20 @@ impl Desk<'_> {
         if let Some(following) = self.world.tracer.follows(device.as_str()) {
             self.tally.steps.push((following, step(&status)));
         }
+        let span = self.world.contexts.status(&self.world.tracer, device, &status);
+        let traceparent = span.as_ref().map(|span| span.context().to_string());
+        self.tally.spans.extend(span);
+        let headers = [
+            (TYPE_HEADER, b"fleetwire.v1.CommandStatus".as_slice()),
+            (TRACEPARENT, traceparent.as_deref().unwrap_or_default().as_bytes()),
+        ];
+        let count = if traceparent.is_some() { 2 } else { 1 };
         self.outputs.send(Record {
             topic: &self.world.names.status,
             key: Some(device.as_str().as_bytes()),
             payload: Some(&status.encode_to_vec()),
             timestamp_ms: None,
-            headers: &[(TYPE_HEADER, b"fleetwire.v1.CommandStatus")],
+            headers: headers.get(..count).unwrap_or_default(),
         })
     }
 
