@@ -320,4 +320,23 @@ mod tests {
         let tracer = Tracer::off();
         assert!(tracer.apply(key.as_bytes(), Some(&value)) && !tracer.is_any());
     }
+
+    #[test]
+    #[ignore = "measures, alone: cargo test --release -p fleetwire-trace -- --ignored --nocapture cost"]
+    #[expect(clippy::print_stdout, reason = "a measurement")]
+    fn cost_of_a_look_where_nobody_and_where_another_is_followed() {
+        const LOOKS: u32 = 2_000_000;
+        let tracer = tracer();
+        let look = || {
+            let begin = std::time::Instant::now();
+            for _ in 0..LOOKS {
+                assert!(std::hint::black_box(&tracer).follows(std::hint::black_box("867035046242895")).is_none());
+            }
+            begin.elapsed() / LOOKS
+        };
+        println!("nobody is followed: {:?} a look", look());
+        let (key, value) = record("867035046242896", clock::unix_ms() + 60_000);
+        tracer.apply(key.as_bytes(), Some(&value));
+        println!("another device is followed: {:?} a look", look());
+    }
 }
