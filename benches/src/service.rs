@@ -1,6 +1,7 @@
 //! A service of the binary as a process under test: started, looked at, and ended in three ways.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -53,13 +54,28 @@ impl Service {
             last = line;
         }
         // Nobody reads on; a full pipe must not stop the service.
-        std::thread::spawn(move || lines.for_each(drop));
+        let mut kept = service.log_file()?;
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(file) = &mut kept {
+                    // A log that cannot be kept is no reason to stop.
+                    let _ = writeln!(file, "{line}");
+                }
+            }
+        });
         let deadline = Instant::now() + PATIENCE;
         while get(service.admin()?, "/readyz").is_err() {
             ensure!(Instant::now() < deadline, "not ready in time");
             std::thread::park_timeout(Duration::from_millis(20));
         }
         Ok(service)
+    }
+
+    /// Where the log goes from here on, if FLEETWIRE_BENCH_LOGS names a folder.
+    fn log_file(&self) -> Result<Option<File>> {
+        let Some(folder) = std::env::var_os("FLEETWIRE_BENCH_LOGS") else { return Ok(None) };
+        let path = PathBuf::from(folder).join(format!("{}.log", self.child.id()));
+        Ok(Some(File::create(&path).with_context(|| path.display().to_string())?))
     }
 
     /// The address that the log named with a message.

@@ -32,6 +32,7 @@ mod transfer;
 
 pub use app::Dependencies;
 pub use commands::CommandSettings;
+pub use metrics::SECTION as METRICS;
 pub use openapi::openapi;
 pub use public::Public;
 pub use service::{Api, start};

@@ -19,4 +19,5 @@ mod trail;
 mod worker;
 
 pub use config::DecoderSettings;
+pub use metrics::SECTION as METRICS;
 pub use service::{Dependencies, start};

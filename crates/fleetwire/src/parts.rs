@@ -76,9 +76,11 @@ impl Parts {
         let host = || hostname::get().ok().and_then(|name| name.into_string().ok());
         let frontend_id = replica.or_else(host).unwrap_or_else(|| "unnamed".to_owned());
         let place = Place { kafka: kafka.clone(), topics: topics.clone(), replica: frontend_id.clone() };
+        let (stages, health) = (Stages::default(), Health::new(process.health_limits()));
+        health.stops_with(stages.stopping());
         Self {
-            stages: Stages::default(),
-            health: Health::default(),
+            stages,
+            health,
             tracer: Tracer::new(place, None),
             exporter: None,
             kafka,

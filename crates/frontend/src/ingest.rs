@@ -74,6 +74,11 @@ impl KafkaIngest {
         Self { tracer, ..self }
     }
 
+    /// Shows how many publishes wait for Kafka.
+    pub(crate) fn count_in_flight(&self) {
+        self.metrics.in_flight(self.producer.in_flight());
+    }
+
     /// The producer, to flush at the end.
     pub fn producer(&self) -> &Producer<Ticket> {
         &self.producer
@@ -101,6 +106,16 @@ const fn reason(error: DeliveryError) -> FailureReason {
     match error {
         DeliveryError::TooLarge => FailureReason::Unacceptable,
         _ => FailureReason::NotStored,
+    }
+}
+
+/// What becomes of a publish that is of no device and of nobody who listens.
+const fn without_store(identity: Option<&Identity>) -> Outcome {
+    match identity {
+        // It asks only whether it is answered.
+        Some(Identity::Canary) => Outcome::Stored,
+        // Every grant of our authenticator carries an identity.
+        _ => Outcome::Failed(FailureReason::NotStored),
     }
 }
 
@@ -146,9 +161,8 @@ impl Ingest for KafkaIngest {
                 Source { key: client_id, client_id, device: "", model: None, direct: true, head }
             }
             Some(Identity::Subscriber { .. }) => return self.to_listeners(session, publish, receipt),
-            // Every grant of our authenticator carries one.
-            None => {
-                receipt.complete(Outcome::Failed(FailureReason::NotStored));
+            of_nobody @ (Some(Identity::Canary) | None) => {
+                receipt.complete(without_store(of_nobody));
                 return Ok(());
             }
         };

@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use crate::identity::Identity;
 use crate::metrics::DoorMetrics;
 use crate::steps::Steps;
+pub(crate) use metrics::METRICS;
 use metrics::PresenceMetrics;
 use table::{Change, Seen, Table};
 

@@ -2,8 +2,8 @@
 
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::{TraceStep, TraceStepKind as Kind};
-use fleetwire_mqtt::packet::Connect;
-use fleetwire_mqtt::{Answered, Event, NotAdmitted, Outcome, Peer, Refusal, SessionFacts};
+use fleetwire_mqtt::packet::{Connect, QoS};
+use fleetwire_mqtt::{Event, NotAdmitted, Outcome, Peer, Refusal, SessionFacts};
 use fleetwire_registry::{Accounts, Login};
 use fleetwire_trace::{Following, Tracer};
 
@@ -54,7 +54,7 @@ impl Steps {
                 });
             }
             Event::SubscriptionRefused(facts) => self.with(facts, Kind::SubscribeRefused, |step| step),
-            Event::PublishRefused(facts) => self.with(facts, Kind::PublishRefused, |step| TraceStep {
+            Event::PublishRefused(facts, _) => self.with(facts, Kind::PublishRefused, |step| TraceStep {
                 code: "not_authorized".to_owned(),
                 detail: "the account may not publish to this topic".to_owned(),
                 ..step
@@ -65,8 +65,21 @@ impl Steps {
                     ..step
                 });
             }
-            Event::Answered(facts, answered) => {
-                self.with(facts, Kind::Answered, |step| answer(step, facts, *answered));
+            // Others have no answer: a client before MQTT 5 cannot be told of a failure.
+            Event::PublishAnswered { session, sequence, packet_id, qos: of, outcome, .. }
+                if *of != QoS::AtMostOnce && (*outcome == Outcome::Stored || session.level.is_v5()) =>
+            {
+                self.with(session, Kind::Answered, |step| TraceStep {
+                    subject: subject(session, *sequence),
+                    qos: Some(qos(*of)),
+                    packet_id: Some((*packet_id).into()),
+                    code: match outcome {
+                        Outcome::Stored => "success",
+                        Outcome::Failed(failure) => failure.code(),
+                    }
+                    .to_owned(),
+                    ..step
+                });
             }
             _ => {}
         }
@@ -84,7 +97,7 @@ impl Steps {
         self.tracer.follows(match facts.identity() {
             Some(Identity::Device { device, .. }) => device.as_str(),
             Some(Identity::Relay { client_id, .. }) => client_id,
-            Some(Identity::Subscriber { .. }) | None => &facts.client_id,
+            Some(Identity::Subscriber { .. } | Identity::Canary) | None => &facts.client_id,
         })
     }
 
@@ -144,21 +157,6 @@ fn not_authorized(user: &str, login: Option<&Login>) -> String {
         }
         Some(login) if !login.device.is_active() => "the device is disabled".to_owned(),
         Some(_) => String::new(),
-    }
-}
-
-fn answer(step: TraceStep, facts: &SessionFacts, answered: Answered) -> TraceStep {
-    let Answered { sequence, packet_id, qos: of, outcome } = answered;
-    TraceStep {
-        subject: subject(facts, sequence),
-        qos: Some(qos(of)),
-        packet_id: Some(packet_id.into()),
-        code: match outcome {
-            Outcome::Stored => "success",
-            Outcome::Failed(failure) => failure.code(),
-        }
-        .to_owned(),
-        ..step
     }
 }
 

@@ -22,4 +22,5 @@ mod worker;
 
 pub use config::{CommandGatewaySettings, CommandGatewaySettingsError};
 pub use guards::{GuardSettings, RateSettings};
+pub use metrics::SECTION as METRICS;
 pub use service::{Dependencies, Isolation, start};

@@ -11,7 +11,7 @@ use fleetwire_kafka::{
 };
 use fleetwire_model::{Topic, Topics};
 use fleetwire_registry::Devices;
-use fleetwire_service::health::{Condition, Health};
+use fleetwire_service::health::{Condition, Health, Vital};
 use fleetwire_service::stages::Stages;
 use fleetwire_trace::Tracer;
 use secrecy::SecretString;
@@ -33,7 +33,10 @@ use crate::worker::{Names, Worker, WorkerNeeds, World};
 
 /// How soon the group notices that a gateway is gone, unless the settings say otherwise. librdkafka waits for 45 s, and
 /// its commands would stand still for so long.
-const SESSION_TIMEOUT_MS: &str = "10000";
+const SESSION_TIMEOUT_MS: (&str, &str) = ("session.timeout.ms", "10000");
+/// How soon a gateway notices that its group changes, and so how long partitions are on their way from one to another:
+/// twice this, where librdkafka takes 3 s.
+const HEARTBEAT_MS: (&str, &str) = ("heartbeat.interval.ms", "1000");
 /// How long a record may wait for others: a command waits for its transaction, which is short.
 const LINGER: Duration = Duration::ZERO;
 /// How often readiness is looked at.
@@ -122,9 +125,10 @@ pub fn start(settings: &CommandGatewaySettings, needs: &Dependencies, stages: &m
     let (letters, read_back) = (letters(needs), Arc::clone(&loaded));
     let worker = Worker::new(transformer, WorkerNeeds { source, world, letters, attempts, lanes, loaded });
 
-    stages.spawn("command gateway readiness", ready(monitor, Some(read_back), condition, stop.clone()));
-    let following = stop.clone();
-    stages.spawn_blocking("command gateway follower", move || Ok(follower.run(&following)?));
+    let watched = watched(monitor, "command_gateway", &needs.health);
+    stages.spawn("command gateway readiness", ready(watched, Some(read_back), condition, stop.clone()));
+    let (following, pulse) = (stop.clone(), needs.health.pulse("command_gateway_follower"));
+    stages.spawn_blocking("command gateway follower", move || Ok(follower.run(&pulse, &following)?));
     let (caught_up, working) = (needs.caught_up.clone(), stop.clone());
     stages.spawn("command gateway", async move {
         let outcome = if until_known([caught_up, known], &working).await? {
@@ -150,7 +154,8 @@ fn add_converter(
 ) -> Result<()> {
     let transformer = join(settings, kafka, Topic::CommandsJson, "-json", needs)?;
     let condition = needs.health.condition("command_gateway_json");
-    stages.spawn("JSON commands readiness", ready(transformer.monitor(), None, condition, stop.clone()));
+    let watched = watched(transformer.monitor(), "command_gateway_json", &needs.health);
+    stages.spawn("JSON commands readiness", ready(watched, None, condition, stop.clone()));
     let converter = Converter::new(transformer, needs.topics.name(Topic::Commands), letters(needs));
     stages.spawn_blocking("JSON commands", move || converter.run(&stop));
     Ok(())
@@ -164,8 +169,9 @@ fn letters(needs: &Dependencies) -> Letters {
 fn quick(kafka: &ClientSettings) -> ClientSettings {
     let mut kafka = kafka.clone();
     kafka.producer.linger = LINGER;
-    let timeout = kafka.properties.entry("session.timeout.ms".to_owned());
-    timeout.or_insert_with(|| SESSION_TIMEOUT_MS.to_owned());
+    for (name, value) in [SESSION_TIMEOUT_MS, HEARTBEAT_MS] {
+        kafka.properties.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
     kafka
 }
 
@@ -229,9 +235,15 @@ async fn until_known(known: [watch::Receiver<bool>; 2], stop: &CancellationToken
     Ok(true)
 }
 
+/// A loop that reads, seen from outside, and its signs of life.
+fn watched(monitor: Monitor, name: &'static str, health: &Health) -> (Monitor, Vital) {
+    let of = monitor.clone();
+    (monitor, health.vital(name, move || of.silence()))
+}
+
 /// Keeps readiness true. `loaded` counts the partitions that are read back, where they have to be.
 async fn ready(
-    monitor: Monitor,
+    (monitor, _vital): (Monitor, Vital),
     loaded: Option<Arc<AtomicUsize>>,
     condition: Condition,
     stop: CancellationToken,
@@ -246,7 +258,7 @@ async fn ready(
         let is_loaded =
             loaded.as_ref().is_none_or(|loaded| loaded.load(Ordering::Acquire) >= health.partitions);
         if !health.connected {
-            condition.not_ready("Kafka does not answer; commands wait there");
+            condition.away("Kafka does not answer; commands wait there");
         } else if !health.joined {
             condition.not_ready("the group has not let this gateway in yet; commands wait in Kafka");
         } else if !is_loaded {

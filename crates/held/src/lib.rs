@@ -19,4 +19,5 @@ mod view;
 
 pub use config::{HeldSettings, HeldSettingsError};
 pub use knocks::Knocks;
+pub use metrics::SECTION as METRICS;
 pub use service::{Dependencies, Isolation, follow, start};

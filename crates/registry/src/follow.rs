@@ -41,7 +41,9 @@ impl Followed<'_> {
     ) -> Result<(), ReaderError> {
         let options =
             ReaderOptions { start: Start::Beginning, missing: MissingTopic::Wait, ready_timeout: ATTEMPT };
+        let pulse = self.condition.pulse();
         let reader = loop {
+            pulse.beat();
             match Reader::new(self.client, self.topic, options, stop) {
                 Ok(reader) => break reader,
                 Err(ReaderError::Stopped) => return Ok(()),
@@ -53,6 +55,7 @@ impl Followed<'_> {
             }
         };
         reader.run(stop, |event| {
+            pulse.beat();
             handler(&event);
             ControlFlow::Continue(())
         })

@@ -13,6 +13,7 @@ mod tracer;
 mod words;
 
 pub use context::{TRACEPARENT, TraceContext};
+pub use metrics::SECTION as METRICS;
 pub use publish::subject_of;
 pub use request::{KEY_PREFIX, MAX_DEVICES, MAX_TIME, Request, RequestError, key};
 pub use telemetry::{Exporter, Identity, Span, SpanKind, Telemetry, TelemetryError, TelemetrySettings};

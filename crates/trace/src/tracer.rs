@@ -330,7 +330,9 @@ mod tests {
         let look = || {
             let begin = std::time::Instant::now();
             for _ in 0..LOOKS {
-                assert!(std::hint::black_box(&tracer).follows(std::hint::black_box("867035046242895")).is_none());
+                assert!(
+                    std::hint::black_box(&tracer).follows(std::hint::black_box("867035046242895")).is_none()
+                );
             }
             begin.elapsed() / LOOKS
         };

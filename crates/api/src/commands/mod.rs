@@ -24,6 +24,7 @@ use fleetwire_model::{Topic, Topics};
 use fleetwire_service::health::Health;
 use tokio::sync::Semaphore;
 
+pub(crate) use metrics::METRICS;
 pub use settings::CommandSettings;
 
 pub(crate) use follower::Follower;

@@ -18,6 +18,7 @@ mod devices;
 mod embedded;
 mod faults;
 mod gaps;
+mod health;
 mod held;
 mod logins;
 mod loss;

@@ -14,4 +14,5 @@ mod terms;
 
 pub(crate) use crossing::Crossings;
 pub use desk::Desk;
+pub(crate) use metrics::METRICS;
 pub(crate) use stage::Downlinks;

@@ -2,6 +2,7 @@
 
 use fleetwire_codec::iotm::output::UniqueId;
 use fleetwire_model::pb::CommandState;
+use fleetwire_model::pb::command::Action as Asked;
 
 use super::pending::{Pending, millis};
 use super::{Attempt, Context, Delivered, DeviceCommands, Effects, Outcome, Telemetry};
@@ -142,7 +143,10 @@ impl DeviceCommands {
         if self.pending.iter().any(|pending| pending.is_running) {
             return None;
         }
-        self.pending.iter().position(|pending| pending.is_undelivered() && !needs_approval(pending, context))
+        self.pending.iter().position(|pending| {
+            let is_next = pending.is_undelivered() && !needs_approval(pending, context);
+            is_next && !may_be_passed(pending, context)
+        })
     }
 
     fn begin(&mut self, at: usize, order: &Order, context: &Context<'_>, effects: &mut Effects) {
@@ -220,6 +224,14 @@ impl DeviceCommands {
 fn next_id(last: Option<UniqueId>, now_ms: i64) -> UniqueId {
     let any = || u8::try_from((now_ms / 1000).rem_euclid(255) + 1).ok().and_then(|id| UniqueId::new(id).ok());
     last.map_or_else(|| any().unwrap_or(UniqueId::FIRST), UniqueId::next)
+}
+
+/// Whether others go first while this one pauses between attempts: raw bytes that surely did not reach the device,
+/// because it may never subscribe to their topic.
+fn may_be_passed(pending: &Pending, context: &Context<'_>) -> bool {
+    let is_raw = matches!(pending.command.action, Some(Asked::RawDownlink(_)));
+    let pauses = pending.next_try_ms.is_some_and(|next| context.now_ms < next);
+    is_raw && pauses && pending.published_ms.is_none()
 }
 
 fn needs_approval(pending: &Pending, context: &Context<'_>) -> bool {

@@ -204,7 +204,7 @@ impl Observer for Notes {
         let word = match event {
             Event::NotAdmitted(cause) => format!("not_admitted {}", NotAdmitted::code(cause)),
             Event::Disconnected(_, end) => format!("disconnected {}", End::code(end)),
-            Event::PublishRefused(_) => "publish_refused".into(),
+            Event::PublishRefused(..) => "publish_refused".into(),
             Event::PublishFailed(_, failure) => format!("publish_failed {}", failure.code()),
             Event::Duplicate(_) => "duplicate".into(),
             Event::IngestFull(_) => "ingest_full".into(),

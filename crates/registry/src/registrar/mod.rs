@@ -25,6 +25,7 @@ use fleetwire_service::health::Condition;
 use tokio::sync::{mpsc, oneshot};
 
 pub use change::{Applied, Change, ChangeError, Draft, Existing, OwnPassword, Patch, Who};
+pub(crate) use metrics::METRICS;
 pub use once::{Once, OnceError};
 pub use rules::{MAX_GROUP, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_NAME};
 

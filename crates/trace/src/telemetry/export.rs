@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 use tracing::{info, warn};
 
-use super::SpanMetrics;
 use super::span::attribute;
+use crate::metrics::SpanMetrics;
 
 /// Spans of a batch at most.
 const BATCH: usize = 512;

@@ -6,12 +6,11 @@ mod span;
 
 use std::sync::Arc;
 
-use fleetwire_service::metrics::CounterFamily;
-use metrics::{Counter, counter, describe_counter};
 use opentelemetry_proto::tonic::trace::v1::Span as Finished;
 use tokio::sync::mpsc;
 
 use crate::context::TraceContext;
+use crate::metrics::SpanMetrics;
 
 pub use export::{Exporter, Identity};
 pub use settings::{TelemetryError, TelemetrySettings};
@@ -26,23 +25,6 @@ struct Inner {
     queue: mpsc::Sender<Finished>,
     sample_ratio: f64,
     metrics: Arc<SpanMetrics>,
-}
-
-/// Handles, made once.
-#[derive(Debug)]
-struct SpanMetrics {
-    exported: Counter,
-    dropped: CounterFamily,
-}
-
-impl SpanMetrics {
-    fn new() -> Self {
-        let (exported, dropped) = ("fleetwire_trace_spans_total", "fleetwire_trace_spans_dropped_total");
-        describe_counter!(exported, "Spans that the OpenTelemetry collector took.");
-        describe_counter!(dropped, "Spans that did not reach the OpenTelemetry collector, by reason.");
-        let words = ["queue_full", "export_failed", "rejected", "stopping"];
-        Self { exported: counter!(exported), dropped: CounterFamily::new(dropped, "reason", &words) }
-    }
 }
 
 impl Telemetry {

@@ -353,6 +353,25 @@ fn raw_bytes_go_as_they_are() {
 }
 
 #[test]
+fn raw_bytes_that_the_device_does_not_take_hold_no_other_command_up() {
+    let mut world = World::new();
+    world.connect();
+    let topic = format!("{}/OUTC", super::world::IMEI);
+    let raw = pb::RawDownlink { topic, payload: b"raw".as_slice().into() };
+    let command = world.command(Asked::RawDownlink(raw), MINUTE);
+    let id = command.command_id.clone();
+    world.apply(Event::Command(command));
+    let attempt = world.attempts.remove(0);
+    let on = world.switch(1, OutputAction::On);
+    assert_eq!(world.states(&on), ["accepted", "queued:in_turn"]);
+    world.outcome(&attempt, Delivered::NotSubscribed);
+    world.acknowledge();
+    assert_eq!(world.states(&on).last().unwrap(), "acknowledged");
+    world.pass(MINUTE);
+    assert_eq!(world.states(&id).last().unwrap(), "expired:retry.");
+}
+
+#[test]
 fn more_commands_than_may_wait_are_rejected() {
     let mut world = World::new();
     world.rules.max_pending = 2;

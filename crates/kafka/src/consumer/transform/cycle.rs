@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
 use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaResult;
 use rdkafka::message::BorrowedMessage;
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +16,16 @@ use crate::consumer::context::GroupContext;
 use crate::consumer::current::Current;
 use crate::consumer::group::{ANSWER, Group};
 use crate::consumer::{Consumer, ConsumerOptions};
+use crate::heart;
 use crate::message::Message;
 
 /// How long a poll waits, and so how late a stop can be.
 const POLL: Duration = Duration::from_millis(100);
 /// How long Kafka is waited for before the stop is looked at.
 const SLICE: Duration = Duration::from_secs(1);
+/// How many events a poll that does not wait takes from librdkafka. It hands statistics, logs and changes of the
+/// assignment on one at a time: one poll for each piece of work would fall behind, and learn of a change late.
+const EVENTS: usize = 64;
 
 pub(super) fn run(
     consumer: &Consumer,
@@ -37,7 +42,9 @@ pub(super) fn run(
         is_quiet: false,
         rest_until: None,
     };
+    let _carried = consumer.group.heart.carry();
     let outcome = loop {
+        heart::beat();
         if stop.is_cancelled() {
             break Ok(());
         }
@@ -74,18 +81,24 @@ impl Cycle<'_> {
         if let Some(until) = self.rest_until.take() {
             thread::sleep(until.saturating_duration_since(Instant::now()));
         }
+        if self.with(|transaction| Ok(transaction.is_regrouping()))? {
+            return self.regroup();
+        }
         let waited = self.with(|transaction| {
             transaction.check()?;
             if !transaction.is_due(interval, full) {
                 return Ok(Some((false, transaction.patience(interval, POLL))));
             }
+            transaction.give_up_if_stuck();
             transaction.complete(transform, self.stop)?;
             // Nothing is read before it is done: what came would belong to no transaction.
             let settled = transaction.settle(self.inner, self.group, Instant::now() + SLICE)?;
             Ok(settled.then_some((true, Duration::ZERO)))
         })?;
         let Some((is_over, wait)) = waited else {
-            self.group.connection.set_down("a transaction waits for Kafka");
+            if !self.with(|transaction| Ok(transaction.is_regrouping()))? {
+                self.group.connection.set_down("a transaction waits for Kafka");
+            }
             return Ok(());
         };
         if is_over && !transform.rest().is_zero() {
@@ -96,7 +109,7 @@ impl Cycle<'_> {
         let is_open = self.with(|transaction| Ok(transaction.phase == Phase::Open))?;
         let at_once = due.is_some() || (is_open && transform.is_urgent());
         let wait = if at_once { Duration::ZERO } else { wait.min(transform.patience()) };
-        let polled = self.inner.poll(wait);
+        let polled = poll(self.inner, wait);
         self.is_quiet = polled.is_none() && due.is_none();
         // Partitions that went in the poll have ended the transaction.
         self.tell(transform);
@@ -108,6 +121,18 @@ impl Cycle<'_> {
         due.map_or(Ok(()), |due| self.send_due(&due, transform))
     }
 
+    /// Waits for the change of the group that undid a transaction. What is read meanwhile is read again.
+    fn regroup(&self) -> Result<(), TransformError> {
+        match self.inner.poll(POLL) {
+            Some(Ok(message)) => self.with(|transaction| {
+                transaction.put_back(message.topic(), message.partition(), message.offset());
+                Ok(())
+            }),
+            Some(Err(error)) => Ok(self.group.note(&error)?),
+            None => Ok(()),
+        }
+    }
+
     fn take(
         &mut self,
         message: BorrowedMessage<'_>,
@@ -117,7 +142,7 @@ impl Cycle<'_> {
         self.group.metrics.records.increment(1);
         let partition = self.current.of(self.group, &message);
         let (offset, message) = (message.offset(), Message::new(message));
-        let done = partition.begin(offset, message.size());
+        let done = partition.begin(offset, message.timestamp_ms(), message.size());
         self.with(|transaction| {
             let outputs = transaction.take(&partition, offset, done, self.stop)?;
             let sent = transform.record(&message, &outputs);
@@ -149,6 +174,7 @@ impl Cycle<'_> {
         let Some(mut transaction) = self.group.transaction() else {
             return;
         };
+        transaction.regroup_until = None;
         if outcome.is_err() {
             transaction.doom("the process ends");
         } else if let Err(error) = transaction.complete(transform, self.stop) {
@@ -167,4 +193,11 @@ impl Cycle<'_> {
         }
         transaction.end();
     }
+}
+
+fn poll(inner: &BaseConsumer<GroupContext>, wait: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+    if wait.is_zero() {
+        return (0..EVENTS).find_map(|_| inner.poll(Duration::ZERO));
+    }
+    inner.poll(wait)
 }

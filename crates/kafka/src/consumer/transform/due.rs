@@ -84,16 +84,26 @@ impl Cycle<'_> {
         }
     }
 
-    /// The committed offset, or where a group without one starts.
+    /// The committed offset, or where a group without one starts. What Kafka tells of the other partitions in the same
+    /// answer is kept.
     fn ask(&mut self, place: &TopicPartition) -> Result<i64, ReaderError> {
         let away = |error: KafkaError| ReaderError::Unreachable(error.to_string());
-        let mut list = TopicPartitionList::with_capacity(1);
-        list.add_partition(&place.topic, place.number);
-        for found in self.inner.committed_offsets(list, ASK).map_err(away)?.elements() {
-            found.error().map_err(away)?;
-            if let Offset::Offset(offset) = found.offset() {
-                return Ok(offset);
+        let mut list = TopicPartitionList::new();
+        for held in self.group.held() {
+            if held.partition.next().is_none() {
+                list.add_partition(&held.partition.topic, held.partition.number);
             }
+        }
+        for found in self.inner.committed_offsets(list, ASK).map_err(away)?.elements() {
+            let number = found.partition();
+            if let (Ok(()), Offset::Offset(offset)) = (found.error(), found.offset()) {
+                self.positions.known.insert(TopicPartition { topic: found.topic().into(), number }, offset);
+            } else if number == place.number && found.topic() == &*place.topic {
+                found.error().map_err(away)?;
+            }
+        }
+        if let Some(known) = self.positions.known.get(place) {
+            return Ok(*known);
         }
         let asker = match self.positions.asker.take() {
             Some(asker) => asker,

@@ -24,6 +24,12 @@ const SLICE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long reading again may fail before the process ends.
 const REWIND: Duration = Duration::from_secs(30);
+/// How long a change of the group is waited for, once it has undone a transaction.
+const REGROUP: Duration = Duration::from_secs(3);
+/// How much longer than Kafka's limit a transaction is waited for: by then Kafka has undone it, whatever librdkafka says.
+const STUCK: Duration = Duration::from_secs(5);
+/// How long a producer may take to get its transactions, before another one tries.
+const MAKING: Duration = Duration::from_secs(30);
 
 impl Transaction {
     /// Does what has to be done until nothing is left; `false` at the deadline.
@@ -34,6 +40,9 @@ impl Transaction {
         deadline: Instant,
     ) -> Result<bool, TransformError> {
         while self.phase != Phase::Idle {
+            if self.is_regrouping() {
+                return Ok(false);
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             let limit = left.clamp(PAUSE, SLICE);
             let step = match self.phase {
@@ -56,9 +65,11 @@ impl Transaction {
     }
 
     fn make(&mut self, limit: Duration) -> Result<Result<(), KafkaError>, TransformError> {
-        let producer = match self.producer.take() {
-            Some(producer) => producer,
-            None => self.producer()?,
+        let producer = if let Some(producer) = self.producer.take() {
+            producer
+        } else {
+            self.made = Instant::now();
+            self.producer()?
         };
         let step = producer.init_transactions(limit);
         let in_process = self.isolated && step.is_ok() && producer.is_in_process(limit);
@@ -157,6 +168,30 @@ impl Transaction {
         }
     }
 
+    /// Gives up what librdkafka does not end although Kafka has. Who waits for it keeps its partitions from others.
+    pub(super) fn give_up_if_stuck(&mut self) {
+        match self.phase {
+            Phase::Open | Phase::Sealed | Phase::Doomed if self.begun.elapsed() >= self.timeout + STUCK => {
+                tracing::warn!(
+                    phase = ?self.phase,
+                    records = self.tokens.len(),
+                    "a transaction does not end; another producer takes over, and what it does not hold comes again"
+                );
+                self.give_up();
+            }
+            Phase::Unmade if self.producer.is_some() && self.made.elapsed() >= MAKING => self.producer = None,
+            _ => {}
+        }
+    }
+
+    /// Leaves the transaction to Kafka, and its records to be read again from where they are committed.
+    fn give_up(&mut self) {
+        self.metrics.timed_out.increment(1);
+        self.producer = None;
+        self.incomplete = false;
+        self.phase = Phase::Unmade;
+    }
+
     /// What an error means for the transaction. One that only says that the time was over means nothing.
     fn judge(&mut self, error: &KafkaError) -> Result<(), TransformError> {
         let KafkaError::Transaction(found) = error else {
@@ -167,6 +202,9 @@ impl Transaction {
             return self.fatal(found);
         }
         if found.txn_requires_abort() {
+            if is_of_the_group(found.code()) {
+                self.regroup_until = Some(Instant::now() + REGROUP);
+            }
             self.undo(&found.to_string());
             return Ok(());
         }
@@ -187,10 +225,7 @@ impl Transaction {
                 records = self.tokens.len(),
                 "a transaction took longer than Kafka allows; what it does not hold comes again"
             );
-            self.metrics.timed_out.increment(1);
-            self.producer = None;
-            self.incomplete = false;
-            self.phase = Phase::Unmade;
+            self.give_up();
             return Ok(());
         }
         Err(match found.code() {
@@ -200,6 +235,12 @@ impl Transaction {
             _ => TransformError::Fatal(found.to_string()),
         })
     }
+}
+
+/// Whether the group has changed, and we do not know yet how.
+const fn is_of_the_group(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Code::IllegalGeneration | Code::RebalanceInProgress | Code::UnknownMemberId)
 }
 
 /// Whether writing the same record again can only fail again.

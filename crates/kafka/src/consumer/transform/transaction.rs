@@ -64,6 +64,11 @@ pub(in crate::consumer) struct Transaction {
     /// was expelled, librdkafka tells an identity that Kafka does not check.
     pub(super) member: Option<ConsumerGroupMetadata>,
     pub(super) phase: Phase,
+    /// Until when the change of the group is waited for that undid the last transaction. Begun before we know of it, the
+    /// next one would be undone as well.
+    pub(super) regroup_until: Option<Instant>,
+    /// When the producer was made.
+    pub(super) made: Instant,
     pub(super) begun: Instant,
     pub(super) sealed: Instant,
     pub(super) spans: Vec<Span>,
@@ -87,6 +92,8 @@ impl Transaction {
             refused: Arc::default(),
             member: None,
             phase: Phase::Unmade,
+            regroup_until: None,
+            made: Instant::now(),
             begun: Instant::now(),
             sealed: Instant::now(),
             spans: Vec::new(),
@@ -110,6 +117,19 @@ impl Transaction {
             Phase::Idle => false,
             Phase::Open => full || self.begun.elapsed() >= interval,
             _ => true,
+        }
+    }
+
+    /// Whether a change of the group is waited for, and nothing else is to be done before.
+    pub(super) fn is_regrouping(&self) -> bool {
+        matches!(self.phase, Phase::Undone(..))
+            && self.regroup_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Notes a record that is to be read again with those of the undone transaction.
+    pub(super) fn put_back(&mut self, topic: &str, partition: i32, offset: i64) {
+        if self.span(topic, partition).is_none() {
+            self.spans.push(Span { topic: topic.into(), partition, first: offset, next: offset });
         }
     }
 
@@ -202,6 +222,7 @@ impl Transaction {
 
     /// The group has a new generation with us in it.
     pub(in crate::consumer) fn rebalanced(&mut self, consumer: &BaseConsumer<GroupContext>) {
+        self.regroup_until = None;
         let member = consumer.group_metadata();
         // Asked in this order: an identity that was told before the loss is still one that Kafka checks.
         self.member = if consumer.assignment_lost() { None } else { member };
@@ -210,6 +231,7 @@ impl Transaction {
     /// The group has gone on without us.
     pub(in crate::consumer) fn expelled(&mut self) {
         self.member = None;
+        self.regroup_until = None;
         self.doom("the group has gone on without this member");
     }
 
