@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    access::Refusal,
+    access::{Peer, Refusal},
     ingest::SessionFacts,
-    packet::{PacketError, QoS},
+    packet::{Connect, PacketError, QoS},
     receipt::{FailureReason, Outcome},
     session::End,
 };
@@ -46,6 +46,8 @@ pub enum Event<'a> {
     AcceptFailed,
     /// A connection ended before its CONNECT was accepted.
     NotAdmitted(NotAdmitted),
+    /// A CONNECT that could be read was refused. [`Event::NotAdmitted`] with the same cause comes after it.
+    ConnectRefused(&'a Connect, &'a Peer, NotAdmitted),
     /// A client's CONNACK is on its way, so long after its connection was accepted.
     Admitted {
         /// From the accept to the CONNACK.
@@ -67,6 +69,10 @@ pub enum Event<'a> {
     PublishAnswered {
         /// The session.
         session: &'a SessionFacts,
+        /// Number of the publish in its session.
+        sequence: u64,
+        /// Its packet id; 0 at quality of service 0.
+        packet_id: u16,
         /// Its quality of service.
         qos: QoS,
         /// What became of it.
@@ -96,6 +102,43 @@ pub enum Event<'a> {
     Throttled(&'a SessionFacts),
     /// A session did not get a message that it is subscribed to, because too much waits for it.
     MessageDropped(&'a SessionFacts),
+}
+
+impl Event<'_> {
+    /// The session that it happened to, if there is one.
+    pub const fn facts(&self) -> Option<&SessionFacts> {
+        match self {
+            Self::Connected(facts)
+            | Self::Subscribed(facts, ..)
+            | Self::SubscriptionRefused(facts)
+            | Self::Unsubscribed(facts, ..)
+            | Self::StillSubscribed(facts, ..)
+            | Self::PublishRefused(facts, _)
+            | Self::PublishAnswered { session: facts, .. }
+            | Self::PublishUnanswered(facts, _)
+            | Self::Duplicate(facts)
+            | Self::PublishFailed(facts, _)
+            | Self::IngestFull(facts)
+            | Self::Disconnected(facts, _)
+            | Self::Kept(facts)
+            | Self::NotKept(facts)
+            | Self::KeptOver(facts)
+            | Self::Resumed(facts)
+            | Self::Throttled(facts)
+            | Self::MessageDropped(facts) => Some(facts),
+            Self::Opened
+            | Self::Closed
+            | Self::TurnedAway(_)
+            | Self::ToldBusy
+            | Self::CertificateLoaded { .. }
+            | Self::CertificateRefused
+            | Self::WebSocketBreach
+            | Self::AcceptFailed
+            | Self::NotAdmitted(_)
+            | Self::ConnectRefused(..)
+            | Self::Admitted { .. } => None,
+        }
+    }
 }
 
 /// Which limit a connection is over.

@@ -43,7 +43,12 @@ impl DeviceCommands {
             Delivered::Refused => {
                 pending.refuse(("refused_by_device", "the device does not take it"), context, effects);
             }
-            Delivered::Expired => {}
+            // By the clock of the frontend. Ours may be behind, and would have it tried again and again.
+            Delivered::Expired if pending.published_ms.is_none() => {
+                let word = ("expired", "its time was over by the clock of the frontend");
+                pending.end(CommandState::Expired, word, context, effects);
+            }
+            Delivered::Expired => expire(pending, context, effects),
             _ => pending.try_later(context),
         }
     }

@@ -2,16 +2,19 @@
 //! sees each command once, and each command ends in one way.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clock;
 mod frontend;
 mod world;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clock::Clock;
 use fleetwire_model::Topic;
 use fleetwire_model::pb::{CommandState as State, DeliverOutcome};
+use fleetwire_model::time::to_unix_ms;
 use frontend::{Frontend, Reply};
-use world::{Member, Process, World, eventually, switch_on};
+use world::{Member, Process, World, eventually, switch_on, switch_on_for};
 
 const DEVICE: &str = "867035046242895";
 const OTHER: &str = "356496042242158";
@@ -124,16 +127,22 @@ fn gateways_that_come_and_go_deliver_each_command_once() {
     send(0);
     eventually("some is delivered", || !frontend.seen().is_empty());
     let second = Process::start(&world, "b", settings);
+    // Each round once some of the one before has come to a device, while partitions move.
+    let some_of = |round: u32| {
+        eventually("some of it is delivered", || {
+            frontend.seen().iter().any(|seen| seen.command.ends_with(&format!("-{round}")))
+        });
+    };
     for round in 1..4 {
         send(round);
-        std::thread::sleep(Duration::from_millis(700));
+        some_of(round);
     }
     first.kill();
     send(4);
     let third = Member::start(&world, "c", settings);
     for round in 5..8 {
         send(round);
-        std::thread::sleep(Duration::from_millis(700));
+        some_of(round);
     }
     eventually("all have ended", || all_ended(&world, &ids));
     let mut obeyed: BTreeMap<String, usize> = BTreeMap::new();
@@ -154,6 +163,63 @@ fn gateways_that_come_and_go_deliver_each_command_once() {
     }
     third.stop();
     drop(second);
+}
+
+#[test]
+fn a_clock_that_jumps_ends_commands_early_and_has_none_obeyed_twice_or_late() {
+    let world = World::new(1);
+    // As a real one: by its own clock.
+    let frontend = Frontend::start(|request, _| {
+        let expires_ms = request.expire_time.as_ref().map_or(0, to_unix_ms);
+        if expires_ms <= fleetwire_service::clock::unix_ms() {
+            Reply::Answer(DeliverOutcome::Expired)
+        } else {
+            Reply::Acknowledge
+        }
+    });
+    world.register(&[DEVICE, OTHER]);
+    world.connect(DEVICE, &frontend.address, 1);
+    let clock = Clock::new();
+    let _gateway = Process::start_with(&world, "a", "", |run| clock.rule(run));
+    let jump = |seconds: i64| {
+        clock.jump(seconds);
+        eventually("the clock jumps", || clock.is_followed());
+    };
+    let ends = |command: &str, end: State| {
+        eventually(&format!("{command} ends"), || all_ended(&world, &[command.to_owned()]));
+        assert_eq!(world.states(command).last(), Some(&end), "{command}");
+    };
+    world.command(&[switch_on(DEVICE, "before"), switch_on(OTHER, "waits")]);
+    eventually("it is acknowledged", || world.states("before").contains(&State::Acknowledged));
+    world.report(DEVICE, 1, true);
+    ends("before", State::Confirmed);
+    eventually("it waits", || world.states("waits").last() == Some(&State::Queued));
+
+    // An hour ahead: what is good for minutes is over, and stays so when the device comes.
+    jump(3600);
+    ends("waits", State::Expired);
+    world.connect(OTHER, &frontend.address, 1);
+    world.command(&[switch_on(DEVICE, "ahead")]);
+    ends("ahead", State::Expired);
+
+    // An hour behind: what is over seems good, and the frontend knows better.
+    jump(-3600);
+    world.command(&[switch_on_for(DEVICE, "late", Duration::ZERO)]);
+    ends("late", State::Expired);
+    world.command(&[switch_on(DEVICE, "behind")]);
+    eventually("it is acknowledged", || world.states("behind").contains(&State::Acknowledged));
+    // Back again, the time in which telemetry could confirm it is over.
+    jump(0);
+    ends("behind", State::Acknowledged);
+    world.command(&[switch_on(DEVICE, "after")]);
+    eventually("it is acknowledged", || world.states("after").contains(&State::Acknowledged));
+    world.report(DEVICE, 1, true);
+    ends("after", State::Confirmed);
+
+    let seen = frontend.seen();
+    assert!(seen.iter().all(|seen| seen.is_obeyed), "{seen:?}");
+    let seen: Vec<_> = seen.iter().map(|seen| seen.command.as_str()).collect();
+    assert_eq!(seen, ["before", "behind", "after"]);
 }
 
 #[test]

@@ -175,8 +175,14 @@ impl World {
     }
 }
 
-/// A command that switches output 1 on.
+/// A command that switches output 1 on, good for two minutes.
 pub(crate) fn switch_on(device: &str, id: &str) -> Command {
+    switch_on_for(device, id, Duration::from_mins(2))
+}
+
+/// A command that switches output 1 on, good for so long.
+pub(crate) fn switch_on_for(device: &str, id: &str, good_for: Duration) -> Command {
+    let good_for_ms = i64::try_from(good_for.as_millis()).unwrap();
     let now_ms = clock::unix_ms();
     let control = OutputControl {
         output: 1,
@@ -187,7 +193,7 @@ pub(crate) fn switch_on(device: &str, id: &str) -> Command {
         command_id: id.into(),
         device_id: device.into(),
         issued_time: Some(from_unix_ms(now_ms)),
-        expire_time: Some(from_unix_ms(now_ms + 120_000)),
+        expire_time: Some(from_unix_ms(now_ms + good_for_ms)),
         requested_by: "test".into(),
         action: Some(Action::OutputControl(control)),
     }
@@ -250,6 +256,7 @@ async fn gateway(
         topics: world.topics.clone(),
         devices: registry.devices(),
         caught_up: registry.caught_up(),
+        tracer: fleetwire_trace::Tracer::off(),
         token: None,
         health,
         version: "test",
@@ -277,17 +284,26 @@ pub(crate) struct Process(Child);
 
 impl Process {
     pub(crate) fn start(world: &World, replica: &str, settings: &str) -> Self {
-        let child = Run::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "a_gateway_for_another_test", "--nocapture"])
+        Self::start_with(world, replica, settings, |_| {})
+    }
+
+    /// As [`Self::start`], by a command that is changed first.
+    pub(crate) fn start_with(
+        world: &World,
+        replica: &str,
+        settings: &str,
+        change: impl FnOnce(&mut Run),
+    ) -> Self {
+        let mut run = Run::new(std::env::current_exe().unwrap());
+        run.args(["--ignored", "--exact", "a_gateway_for_another_test", "--nocapture"])
             .env(PREFIX, world.topics.prefix())
             .env(REPLICA, replica)
             .env(SETTINGS, settings)
             .env(BROKERS, &world.kafka.brokers)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
+            .stdout(Stdio::null());
+        change(&mut run);
+        Self(run.spawn().unwrap())
     }
 
     /// Sends a signal, such as "STOP" or "CONT".
@@ -319,7 +335,7 @@ pub(crate) fn serve() {
     let world = World { kafka, topics: Topics::new(&prefix).unwrap() };
     let settings = std::env::var(SETTINGS).unwrap();
     let member = Member::start(&world, &std::env::var(REPLICA).unwrap(), &settings);
-    std::thread::sleep(2 * LIMIT);
+    crate::clock::follow(2 * LIMIT);
     member.stop();
 }
 

@@ -141,6 +141,25 @@ fn a_command_that_was_never_published_expires_and_one_that_was_fails() {
 }
 
 #[test]
+fn what_is_over_by_the_clock_of_a_frontend_is_over_though_the_gateways_is_behind() {
+    let mut world = World::new();
+    world.connect();
+    let id = world.switch(1, OutputAction::On);
+    let attempt = world.attempts.remove(0);
+    world.outcome(&attempt, Delivered::Expired);
+    assert_eq!(world.states(&id), ["accepted", "expired:expired."]);
+    // One that may have been carried out before has failed.
+    let id = world.switch(2, OutputAction::On);
+    let attempt = world.attempts.remove(0);
+    world.outcome(&attempt, Delivered::Unknown);
+    world.pass(Duration::from_secs(5));
+    let attempt = world.attempts.remove(0);
+    world.outcome(&attempt, Delivered::Expired);
+    assert_eq!(world.states(&id).last().unwrap(), "failed:unacknowledged.");
+    assert!(world.machine.is_idle() && world.attempts.is_empty());
+}
+
+#[test]
 fn attempts_that_fail_are_made_again_with_growing_pauses_until_the_session_is_another() {
     let mut world = World::new();
     world.connect();
