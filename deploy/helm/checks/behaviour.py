@@ -188,8 +188,8 @@ def strimzi_makes_the_topics_that_fleetwire_asks_for():
         spec = topics[name]
         assert name == "raw.v1" or spec["partitions"] == int(partitions), name
         assert (spec["config"]["cleanup.policy"] == "compact") == ("compacted" in kept), name
-        days = re.match(r"(\d+) days", kept)
-        assert not days or spec["config"]["retention.ms"] == int(days[1]) * 86400000, name
+        time = re.match(r"(\d+) (days|h)\b", kept)
+        assert not time or spec["config"]["retention.ms"] == int(time[1]) * {"days": 86400000, "h": 3600000}[time[2]], name
     assert len(table) == len(topics)
     job = container(rendered.one("Job")["spec"]["template"]["spec"])
     assert job["args"][:2] == ["topics", "check"]

@@ -16,26 +16,27 @@
 - {name: commands.json.v1, partitions: 24, days: 7}
 - {name: command-status.v1, partitions: 24, days: 30}
 - {name: command-state.v1, partitions: 24, compact: true}
+- {name: trace.v1, partitions: 6, hours: 1, bytes: 67108864}
 {{- end -}}
 
 {{/* What each service reads, writes and coordinates by. Groups and transactional ids are prefixes. */}}
 {{- define "fleetwire.users" -}}
 frontend:
   read: [devices, sessions]
-  write: [raw, held, sessions]
+  write: [raw, held, sessions, trace]
 decoder:
   read: [raw, devices]
-  write: [positions, device-events, dead-letters]
+  write: [positions, device-events, dead-letters, trace]
   groups: [decoder]
   transactions: [-decoder]
 command-gateway:
   read: [commands, commands.json, command-status, command-state, sessions, positions, device-state, devices]
-  write: [commands, command-status, command-state, dead-letters]
+  write: [commands, command-status, command-state, dead-letters, trace]
   groups: [command-gateway]
   transactions: [-command-gateway]
 api:
-  read: [devices, held, knocks, sessions, positions, device-state, command-status, audit]
-  write: [devices, audit, commands, raw, knocks, device-state]
+  read: [devices, held, knocks, sessions, positions, device-state, command-status, audit, trace]
+  write: [devices, audit, commands, raw, knocks, device-state, trace]
   groups: [held, state]
   transactions: [.registry, -held]
 gaps:
