@@ -98,6 +98,12 @@ chart: setup ## Check the Helm chart, the image and the compose file, with the b
 	@.ci/chart $(TEST_BIN)
 	@$(TEST_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- .ci/chart roundtrip $(TEST_BIN)
 
+.PHONY: chart-acl
+chart-acl: build ## Try the ACLs of the chart's Kafka users on an Apache Kafka that denies everything else
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec -- .ci/chart acl $(BIN) $${CARGO_TARGET_DIR:-target}/apache-kafka/*/lib
+
 .PHONY: bench
 bench: ## All benchmarks; needs a quiet machine
 	@.ci/setup test

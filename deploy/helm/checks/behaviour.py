@@ -84,6 +84,11 @@ def decoders_speak_with_kafka_and_names_only():
     assert ports == {53, 9093, 9094}
 
 
+def spans_may_go_to_their_collector():
+    ports = with_values("operators").one("NetworkPolicy", "-frontend")["spec"]["egress"]
+    assert {"ports": [{"port": 14317, "protocol": "TCP"}]} in ports
+
+
 def nobody_reaches_the_api_unless_values_name_them():
     policy = with_values("minimal").one("NetworkPolicy", "-api")
     assert [rule["ports"][0]["port"] for rule in policy["spec"]["ingress"]] == ["admin"]
@@ -250,6 +255,13 @@ def monitors_name_the_part_and_the_region():
     ):
         labels = {rule["targetLabel"]: rule for rule in monitor[0]["relabelings"]}
         assert labels["job"]["replacement"] == "fleetwire-$1" and "region" in labels
+
+
+def pods_may_listen_on_both_families():
+    rendered = with_values("minimal", bindAddress="[::]")
+    config = rendered_config(rendered, "frontend")
+    assert config["process"]["admin"] == "[::]:9464" and config["downlink"]["listen"] == "[::]:9465"
+    assert config["frontend"]["listen"] == "[::]:1883"
 
 
 def names_of_a_long_release_stay_valid():

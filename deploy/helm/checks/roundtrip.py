@@ -109,15 +109,50 @@ class Machine:
             time.sleep(0.1)
 
 
+def topics():
+    """The topics, without their prefix."""
+    return re.findall(r'Self::\w+ => "([a-z.-]+\.v1)"', (ROOT / "crates/model/src/topic.rs").read_text())
+
+
+def install(machine):
+    """The topics job, then all services until they are ready."""
+    job = container(machine.rendered.one("Job")["spec"]["template"]["spec"])
+    machine.finish(machine.start(job, "topics"), "topics")
+    running = {name: machine.service(name) for name in SERVICES}
+    for name, (process, url) in running.items():
+        machine.wait_ready(name, process, url)
+    return {name: process for name, (process, _) in running.items()}
+
+
+def test(machine):
+    """Both containers of the test pod."""
+    containers = {}
+    for one in machine.rendered.one("Pod", "-test")["spec"]["containers"]:
+        here = f"--mqtt=127.0.0.1:{machine.ports['mqtt']}"
+        one["args"] = [here if word.startswith("--mqtt=") else word for word in one["args"]]
+        containers[one["name"]] = machine.start(one, one["name"])
+    for name, process in containers.items():
+        machine.finish(process, name)
+    seen = (machine.folder / "position.log").read_text()
+    if '"device_id":"867035040000000"' not in seen.replace(" ", ""):
+        sys.exit(f"the position that was seen is another one:\n{seen}")
+
+
+def uninstall(machine, running):
+    """Tells everything to stop; it must have finished its work."""
+    for process in running.values():
+        process.terminate()
+    for name, process in running.items():
+        machine.finish(process, name)
+
+
 def main():
     binary, kafka = sys.argv[1], os.environ["FLEETWIRE_TEST_KAFKA"]
-    prefix = f"chart-{os.getpid()}"
     # Few partitions: making them all is what takes long.
-    topics = re.findall(r'Self::\w+ => "([a-z.-]+\.v1)"', (ROOT / "crates/model/src/topic.rs").read_text())
     changes = {
         "config.kafka.brokers": kafka,
-        "config.kafka.topic_prefix": prefix,
-        "config.kafka.topics": {"replication_factor": 1, "partitions": dict.fromkeys(topics, 2)},
+        "config.kafka.topic_prefix": f"chart-{os.getpid()}",
+        "config.kafka.topics": {"replication_factor": 1, "partitions": dict.fromkeys(topics(), 2)},
         "gaps.enabled": True,
         "tests.timeout": "15s",
     }
@@ -126,32 +161,10 @@ def main():
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         machine = Machine(binary, rendered, folder, stack)
-
-        job = container(rendered.one("Job")["spec"]["template"]["spec"])
-        machine.finish(machine.start(job, "topics"), "topics")
-
-        running = {name: machine.service(name) for name in SERVICES}
-        for name, (process, url) in running.items():
-            machine.wait_ready(name, process, url)
+        running = install(machine)
         ready = time.monotonic() - began
-
-        test = rendered.one("Pod", "-test")["spec"]["containers"]
-        containers = {}
-        for one in test:
-            one["args"] = [
-                f"--mqtt=127.0.0.1:{machine.ports['mqtt']}" if word.startswith("--mqtt=") else word for word in one["args"]
-            ]
-            containers[one["name"]] = machine.start(one, one["name"])
-        for name, process in containers.items():
-            machine.finish(process, name)
-        seen = (folder / "position.log").read_text()
-        if '"device_id":"867035040000000"' not in seen.replace(" ", ""):
-            sys.exit(f"the position that was seen is another one:\n{seen}")
-
-        for name, (process, _) in running.items():
-            process.terminate()
-        for name, (process, _) in running.items():
-            machine.finish(process, name)
+        test(machine)
+        uninstall(machine, running)
     print(
         f"chart: installed as {len(SERVICES)} processes on Apache Kafka, ready after {ready:.0f} s; the test pod saw "
         f"the position of its device; everything ended with 0 within its grace period"

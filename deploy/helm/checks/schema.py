@@ -187,6 +187,7 @@ def one_of(*words):
 # Schemas by the end of a path; the longest that fits counts.
 BY_PATH = {
     "imagePullSecrets": {"type": "array", "items": {"type": "string"}},
+    "bindAddress": one_of("0.0.0.0", "[::]"),
     "image.tag": {"type": "string", "not": {"const": "latest"}, "pattern": "^[A-Za-z0-9_.-]*$"},
     "image.digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "image.pullPolicy": one_of("Always", "IfNotPresent", "Never"),

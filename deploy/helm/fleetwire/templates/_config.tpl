@@ -40,7 +40,7 @@
 {{- $f := .Values.frontend -}}
 {{- $listen := dict -}}
 {{- range $name, $listener := $f.listeners }}
-{{- if $listener.enabled }}{{ $_ := set $listen $name (printf "0.0.0.0:%d" (int $listener.port)) }}{{ end }}
+{{- if $listener.enabled }}{{ $_ := set $listen $name (printf "%s:%d" $.Values.bindAddress (int $listener.port)) }}{{ end }}
 {{- end }}
 {{- $frontend := dict "listen" (get $listen "mqtt" | default "127.0.0.1:1883") -}}
 {{- if or $listen.mqtts $listen.wss }}
@@ -57,7 +57,7 @@
 {{- if $listen.wss }}{{ $_ := set $websocket "tls_listen" $listen.wss }}{{ end }}
 {{- if $websocket }}{{ $_ := set $frontend "websocket" $websocket }}{{ end }}
 {{- if $f.proxyProtocol.enabled }}{{ $_ := set $frontend "proxy_protocol" (dict "from" $f.proxyProtocol.from) }}{{ end }}
-{{- $downlink := dict "enabled" .Values.commandGateway.enabled "listen" "0.0.0.0:9465" }}
+{{- $downlink := dict "enabled" .Values.commandGateway.enabled "listen" (printf "%s:9465" .Values.bindAddress) }}
 {{- if .Values.downlinkTls.enabled }}
   {{- $tls := dict "certificate" "/run/secrets/downlink/tls.crt" "key" "/run/secrets/downlink/tls.key" }}
   {{- if .Values.downlinkTls.clientAuth }}{{ $_ := set $tls "client_ca" "/run/secrets/downlink/ca.crt" }}{{ end }}
@@ -83,7 +83,7 @@
 {{- end -}}
 
 {{- define "fleetwire.config.api" -}}
-{{- toJson (dict "api" (dict "listen" "0.0.0.0:8080")) -}}
+{{- toJson (dict "api" (dict "listen" (printf "%s:8080" .Values.bindAddress))) -}}
 {{- end -}}
 
 {{/* The whole configuration of a service as JSON: dict root, service */}}
@@ -95,7 +95,7 @@
   {{- with get $root.Values.config $table }}{{ $_ := set $config $table (deepCopy .) }}{{ end }}
 {{- end }}
 {{- $config = mergeOverwrite $config (deepCopy $values.config) }}
-{{- $own := dict "process" (dict "admin" "0.0.0.0:9464" "grace" (printf "%ds" (int $values.drain.graceSeconds))) }}
+{{- $own := dict "process" (dict "admin" (printf "%s:9464" $root.Values.bindAddress) "grace" (printf "%ds" (int $values.drain.graceSeconds))) }}
 {{- $own = mergeOverwrite $own (dict "kafka" (dict "properties" (include "fleetwire.kafka.properties" . | fromJson))) }}
 {{- if has .service (list "frontend" "command-gateway" "api") }}
   {{- $own = mergeOverwrite $own (include (printf "fleetwire.config.%s" .service) $root | fromJson) }}
