@@ -64,7 +64,8 @@ def without_plain_mqtt_it_is_served_on_loopback_only():
 
 
 def the_proxy_protocol_is_believed_from_its_networks_only():
-    assert rendered_config(with_values("operators"), "frontend")["frontend"]["proxy_protocol"] == {"from": ["10.0.0.0/16"]}
+    frontend = rendered_config(with_values("operators"), "frontend")["frontend"]
+    assert frontend["proxy_protocol"] == {"from": ["10.0.0.0/16"]}
     assert "frontend.proxyProtocol.from" in refused(frontend__proxyProtocol__enabled=True)
 
 
@@ -186,15 +187,18 @@ def strimzi_makes_the_topics_that_fleetwire_asks_for():
     source = (ROOT / "crates/model/src/topic.rs").read_text()
     wanted = set(re.findall(r'Self::\w+ => "([a-z.-]+\.v1)"', source))
     rendered = with_values("operators")
-    topics = {topic["spec"]["topicName"].removeprefix("fleetwire."): topic["spec"] for topic in rendered.of("KafkaTopic")}
+    specs = [topic["spec"] for topic in rendered.of("KafkaTopic")]
+    topics = {spec["topicName"].removeprefix("fleetwire."): spec for spec in specs}
     assert topics.keys() == wanted and topics["raw.v1"]["partitions"] == 48
-    table = re.findall(r"^\| `fleetwire\.([a-z0-9.-]+)` \|.*\| (\d+) \| (.*) \|$", (ROOT / "docs/operations.md").read_text(), re.M)
+    row = re.compile(r"^\| `fleetwire\.([a-z0-9.-]+)` \|.*\| (\d+) \| (.*) \|$", re.M)
+    table = row.findall((ROOT / "docs/operations.md").read_text())
     for name, partitions, kept in table:
         spec = topics[name]
         assert name == "raw.v1" or spec["partitions"] == int(partitions), name
         assert (spec["config"]["cleanup.policy"] == "compact") == ("compacted" in kept), name
         time = re.match(r"(\d+) (days|h)\b", kept)
-        assert not time or spec["config"]["retention.ms"] == int(time[1]) * {"days": 86400000, "h": 3600000}[time[2]], name
+        unit = {"days": 86400000, "h": 3600000}
+        assert not time or spec["config"]["retention.ms"] == int(time[1]) * unit[time[2]], name
     assert len(table) == len(topics)
     job = container(rendered.one("Job")["spec"]["template"]["spec"])
     assert job["args"][:2] == ["topics", "check"]

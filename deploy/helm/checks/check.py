@@ -93,7 +93,7 @@ def every_rendered_file_is_accepted(binary, all_rendered):
 def uncommented(service):
     """A sample with each default written out."""
     lines = (ROOT / f"deploy/config/{service}.toml").read_text().splitlines()
-    return tomllib.loads("\n".join(line[1:] if line[:1] == "#" and line[1:2] not in ("", " ") else line for line in lines))
+    return tomllib.loads("\n".join(line[1:] if re.match("#[^ ]", line) else line for line in lines))
 
 
 def every_key_of_the_samples_can_be_set(binary):
@@ -206,7 +206,9 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         rendered = list(pool.map(lambda file: Rendered(file.stem, template(file)), files()))
         rendered += pool.map(
-            lambda version: Rendered(f"operators, {version}", template(CHART / "ci/operators-values.yaml", kubernetes=version)),
+            lambda version: Rendered(
+                f"operators, {version}", template(CHART / "ci/operators-values.yaml", kubernetes=version)
+            ),
             [f"{schemas.OLDEST}.0", f"{schemas.NEWEST}.0"],
         )
         checks = [

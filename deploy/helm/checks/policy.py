@@ -76,7 +76,7 @@ def references(rendered):
         where = f"{rendered.name}: {owner['metadata']['name']}"
         for volume in spec.get("volumes", []):
             if "configMap" in volume:
-                assert ("ConfigMap", volume["configMap"]["name"]) in names, f"{where} mounts a ConfigMap that is missing"
+                assert ("ConfigMap", volume["configMap"]["name"]) in names, f"{where} mounts a missing ConfigMap"
         if rendered.of("ServiceAccount", "-fleetwire"):
             assert ("ServiceAccount", spec["serviceAccountName"]) in names, f"{where} has an unknown service account"
         if owner["kind"] == "StatefulSet":

@@ -70,7 +70,7 @@ STRIMZI = {
 
 
 def kubernetes(rendered):
-    """Everything of Kubernetes itself fits the schemas of the oldest version that the chart takes, and of the newest."""
+    """What is of Kubernetes itself fits the schemas of the oldest version that the chart takes, and of the newest."""
     seen = 0
     for document in rendered.documents:
         version = document["apiVersion"]
