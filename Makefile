@@ -12,6 +12,7 @@ PROFILE := --release --locked
 CHECKS := --profile checks --locked
 BIN := $${CARGO_TARGET_DIR:-target}/release/fleetwire
 APACHE_KAFKA := $${CARGO_TARGET_DIR:-target}/release/apache-kafka
+TEST_BIN := $${CARGO_TARGET_DIR:-target}/checks/fleetwire
 TEST_KAFKA := $${CARGO_TARGET_DIR:-target}/checks/apache-kafka
 # The system's OpenSSL, where it has one: compiling it takes minutes. Without it, and in an image, it is built in.
 ifneq ($(shell pkg-config --atleast-version=3.0 openssl 2>/dev/null && echo yes),)
@@ -88,6 +89,20 @@ unit: export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 unit: clients ## All lints and all tests, with one real Apache Kafka for those that need it
 	$(CARGO) build $(CHECKS) --workspace --all-targets
 	@$(TEST_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(CARGO) test $(CHECKS) --workspace
+
+.PHONY: chart
+chart: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+chart: export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+chart: setup ## Check the Helm chart, the image and the compose file, with the binary that `unit` builds
+	$(CARGO) build $(CHECKS) --workspace --all-targets
+	@.ci/chart $(TEST_BIN)
+	@$(TEST_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- .ci/chart roundtrip $(TEST_BIN)
+
+.PHONY: chart-acl
+chart-acl: build ## Try the ACLs of the chart's Kafka users on an Apache Kafka that denies everything else
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec -- .ci/chart acl $(BIN) $${CARGO_TARGET_DIR:-target}/apache-kafka/*/lib
 
 .PHONY: bench
 bench: ## All benchmarks; needs a quiet machine

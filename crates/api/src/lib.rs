@@ -27,6 +27,7 @@ mod stall;
 mod state;
 mod time;
 mod tokens;
+mod trace;
 mod transfer;
 
 pub use app::Dependencies;

@@ -15,6 +15,7 @@ mod raw;
 mod readiness;
 mod repeats;
 mod service;
+mod trail;
 mod worker;
 
 pub use config::DecoderSettings;

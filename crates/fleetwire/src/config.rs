@@ -24,6 +24,7 @@ use fleetwire_registry::{Catalogue, CodecSettings, ModelSettings};
 use fleetwire_service::health::HealthLimits;
 use fleetwire_service::{logs, secret, settings};
 use fleetwire_state::StateSettings;
+use fleetwire_trace::TelemetrySettings;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
@@ -185,6 +186,7 @@ impl Kafka {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FrontendConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
     /// Where gateways are served.
@@ -203,6 +205,7 @@ pub(crate) struct FrontendConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DecoderConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) decoder: DecoderSettings,
     /// Models beside, or over, the built-in ones.
@@ -223,6 +226,7 @@ pub(crate) struct GapsConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CommandGatewayConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) command_gateway: CommandGatewaySettings,
     /// The models of frontends and decoders.
@@ -234,6 +238,7 @@ pub(crate) struct CommandGatewayConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ApiConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) api: ApiSettings,
     pub(crate) public: PublicSettings,
@@ -250,6 +255,7 @@ pub(crate) struct ApiConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RunConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
     /// Where gateways are served.
@@ -296,6 +302,11 @@ pub(crate) fn catalogue(
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
     Catalogue::load(models, defaults, folder)
         .map_err(|err| Usage(format!("[models] is not usable: {err}")).into())
+}
+
+/// Whether the values of the export of spans are usable.
+pub(crate) fn check_telemetry(settings: &TelemetrySettings) -> Result<()> {
+    settings.check().map_err(|err| Usage(err.to_string()).into())
 }
 
 /// Whether the values of the decoder are usable.

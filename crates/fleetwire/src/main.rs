@@ -28,6 +28,7 @@ mod table;
 mod target;
 mod topic_check;
 mod topics;
+mod trace;
 mod watch;
 mod when;
 mod whole;
@@ -81,6 +82,8 @@ enum Command {
     Decode(decode::DecodeArgs),
     /// Show what flows, live
     Watch(watch::WatchArgs),
+    /// Follow one device: each step of its publishes and commands, live, through every service
+    Trace(trace::TraceArgs),
     /// Look at what could not be decoded, and decode it again
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Decode a range of stored publishes again, or compare it with what was produced
@@ -122,6 +125,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),
+        Command::Trace(args) => trace::trace(&args),
         Command::DeadLetters(args) => dead_letters::dead_letters(args),
         Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),

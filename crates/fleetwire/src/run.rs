@@ -80,8 +80,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             activate_samples(&client, &topics)?;
         }
 
-        let parts = Parts::new(&config.process, client.clone(), topics.clone());
-        let mut parts = parts.reached_at(&config.public.host);
+        let parts =
+            Parts::new(&config.process, client.clone(), topics.clone()).reached_at(&config.public.host);
+        let mut parts = parts.exporting(&config.telemetry, "fleetwire")?;
         let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let admin_address = admin.address()?;
         let needs = Needs { catalogue, logins, tokens, isolation: log.isolation(), admin };
@@ -196,6 +197,7 @@ fn config(args: &RunArgs) -> Result<RunConfig> {
 fn check(config: &RunConfig, catalogue: Catalogue) -> Result<()> {
     transports::check(&config.frontend)?;
     config::check_decoder(&config.decoder)?;
+    config::check_telemetry(&config.telemetry)?;
     if config.kafka.brokers.is_empty() && config.decoder.exactly_once {
         let why = "the embedded log does not isolate transactions";
         let hint = "name an Apache Kafka with --kafka, or leave exactly_once off";

@@ -58,6 +58,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     args.public.apply(&mut config.public);
     config.public.check()?;
     transports::check(&config.frontend)?;
+    config::check_telemetry(&config.telemetry)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let well_known =
         if config.frontend.allow_well_known_passwords { WellKnown::Allowed } else { WellKnown::Refused };
@@ -67,7 +68,8 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
         config::catalogue(&config.models, &CodecSettings::default(), args.flags.config.as_deref())?;
     let telemetry = start_process(&config.process)?;
     process::block_on(async {
-        let mut parts = Parts::new(&config.process, kafka, topics).reached_at(&config.public.host);
+        let parts = Parts::new(&config.process, kafka, topics).reached_at(&config.public.host);
+        let mut parts = parts.exporting(&config.telemetry, "fleetwire-frontend")?;
         parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let registry = parts.registry(catalogue);
@@ -80,12 +82,14 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     let mut config: DecoderConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     config::check_decoder(&config.decoder)?;
+    config::check_telemetry(&config.telemetry)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let catalogue =
         config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
     let telemetry = start_process(&config.process)?;
     process::block_on(async {
-        let mut parts = Parts::new(&config.process, kafka, topics);
+        let parts = Parts::new(&config.process, kafka, topics);
+        let mut parts = parts.exporting(&config.telemetry, "fleetwire-decoder")?;
         parts.add_topic_check(&config.kafka);
         let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let registry = parts.registry(catalogue);

@@ -23,7 +23,9 @@ pub mod revoked;
 pub mod service;
 mod session_metrics;
 pub mod session_settings;
+mod steps;
 pub mod strangers;
+mod trail;
 pub mod transports;
 
 pub use canary::CanarySettings;

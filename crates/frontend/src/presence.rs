@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 use crate::identity::Identity;
 use crate::metrics::DoorMetrics;
+use crate::steps::Steps;
 pub(crate) use metrics::METRICS;
 use metrics::PresenceMetrics;
 use table::{Change, Seen, Table};
@@ -149,11 +150,13 @@ impl Presence {
 pub(crate) struct Watchers {
     pub(crate) metrics: DoorMetrics,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) steps: Steps,
 }
 
 impl Observer for Watchers {
     fn on(&self, event: Event<'_>) {
         self.presence.note(&event);
+        self.steps.note(&event);
         self.metrics.on(event);
     }
 }

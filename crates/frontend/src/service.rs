@@ -16,6 +16,7 @@ use fleetwire_service::clock;
 use fleetwire_service::health::{Condition, Health};
 use fleetwire_service::open_files;
 use fleetwire_service::stages::Stages;
+use fleetwire_trace::Tracer;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -33,6 +34,7 @@ use crate::ingest::{self, KafkaIngest, Origin};
 use crate::metrics::{DoorMetrics, IngestMetrics};
 use crate::presence::{Names, Told, Watchers};
 use crate::revoked::Revoker;
+use crate::steps::Steps;
 use crate::transports;
 
 /// How often the producer's connection is looked at for readiness.
@@ -57,6 +59,8 @@ pub struct Dependencies {
     pub downlink_tokens: Tokens,
     /// Who this frontend is.
     pub origin: Origin,
+    /// Whom to follow.
+    pub tracer: Tracer,
     /// Conditions of the process.
     pub health: Health,
     /// How long a drain may take in all.
@@ -81,11 +85,12 @@ pub struct Frontend {
 /// producer, then what is told of the sessions.
 pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stages) -> Result<Frontend> {
     let Dependencies { kafka, topics, directory, accounts, subscribers, origin, health, grace, .. } = needs;
+    let tracer = needs.tracer;
     let downlinks = Downlinks::bind(&needs.downlink, needs.downlink_tokens)?;
     let metrics = IngestMetrics::new();
     let producer = Producer::new(&kafka, {
         let metrics = metrics.clone();
-        move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
+        move |delivery, ticket| ingest::settle(&delivery, ticket, &metrics)
     })?;
     let names_of_accounts = accounts.iter().map(|account| &*account.name).chain(subscribers.names());
     let door = DoorMetrics::new(names_of_accounts.map(str::to_owned));
@@ -96,13 +101,15 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         address: downlinks.advertised(),
     };
     let told = Told::new(&kafka, names, directory.clone(), settings)?;
-    let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
+    let ingest = KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics);
+    let ingest = Arc::new(ingest.with_tracer(tracer.clone()));
+    let steps = Steps::new(tracer.clone(), directory.clone(), accounts.clone());
     let canary = CanaryAccount::new(Insider::default())?;
     let doorkeeper = Doorkeeper::new(accounts, subscribers, directory.clone(), settings);
     let parts = Parts {
         authenticator: Arc::new(doorkeeper.with_canary(canary.clone())),
         ingest: Arc::clone(&ingest),
-        observer: Arc::new(Unseen(Watchers { metrics: door, presence: told.presence() })),
+        observer: Arc::new(Unseen(Watchers { metrics: door, presence: told.presence(), steps })),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
     let server = bind(settings, (grace, canary.insider()), parts)?;
@@ -113,7 +120,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     ingest.connect_listeners(fabric.clone(), sessions.clone());
 
     let crossings = Arc::new(Crossings::default());
-    let way = (fabric, Arc::clone(&crossings));
+    let way = (fabric, Arc::clone(&crossings), tracer);
     let downlink = downlinks.add_to(stages, sessions.clone(), way, grace.mul_f64(0.1));
     let stop = stages.open("sessions");
     let dispatching = dispatch(dispatcher, stop.clone(), &health, sessions.clone(), crossings);

@@ -17,6 +17,7 @@ mod metrics;
 pub mod order;
 mod service;
 mod shelf;
+mod spans;
 mod worker;
 
 pub use config::{CommandGatewaySettings, CommandGatewaySettingsError};

@@ -13,6 +13,7 @@ use fleetwire_model::{Topic, Topics};
 use fleetwire_registry::Devices;
 use fleetwire_service::health::{Condition, Health, Vital};
 use fleetwire_service::stages::Stages;
+use fleetwire_trace::Tracer;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ use crate::guards::GuardBook;
 use crate::json::Converter;
 use crate::letter::Letters;
 use crate::load::Source;
+use crate::spans::Contexts;
 use crate::worker::{Names, Worker, WorkerNeeds, World};
 
 /// How soon the group notices that a gateway is gone, unless the settings say otherwise. librdkafka waits for 45 s, and
@@ -62,6 +64,8 @@ pub struct Dependencies {
     pub caught_up: watch::Receiver<bool>,
     /// What frontends ask for, if they ask for a token.
     pub token: Option<SecretString>,
+    /// Whom to follow.
+    pub tracer: Tracer,
     /// Conditions of the process.
     pub health: Health,
     /// Build, for dead letters.
@@ -111,6 +115,8 @@ pub fn start(settings: &CommandGatewaySettings, needs: &Dependencies, stages: &m
         names,
         gateway: needs.replica.clone(),
         devices: Arc::clone(&needs.devices),
+        tracer: needs.tracer.clone(),
+        contexts: Contexts::default(),
         guards,
         rules: settings.rules(),
         raw_topics: settings.raw_topics.clone(),

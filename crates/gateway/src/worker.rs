@@ -16,8 +16,10 @@ use fleetwire_kafka::{
     Assigned, Message, Monitor, Outputs, Record, SendError, Settled, TopicPartition, Transform, Transformer,
 };
 use fleetwire_model::TYPE_HEADER;
+use fleetwire_model::pb::TraceStepKind;
 use fleetwire_service::broken::Broken;
 use fleetwire_service::clock;
+use fleetwire_trace::{Span, TRACEPARENT};
 use tokio::sync::mpsc;
 
 use crate::attempts::{Attempts, Ended};
@@ -153,6 +155,7 @@ impl Transform for Working {
         page.own(&desk)?;
         match intake::read(message.key(), message.payload(), (number, self.partitions)) {
             Ok(Reading::Here(device, command)) => {
+                world.contexts.came(&world.tracer, message, (&device, &command.command_id));
                 desk.tally.taken += 1;
                 page.apply(&device, Event::Command(command), Some(came), &mut desk)
             }
@@ -163,12 +166,19 @@ impl Transform for Working {
             }
             Ok(Reading::Elsewhere) if message.header(MOVED).is_none() => {
                 desk.tally.misplaced += 1;
+                let traceparent = message.header(TRACEPARENT);
+                let headers = [
+                    (TYPE_HEADER, b"fleetwire.v1.Command".as_slice()),
+                    (MOVED, b""),
+                    (TRACEPARENT, traceparent.unwrap_or_default()),
+                ];
+                let count = if traceparent.is_some() { 3 } else { 2 };
                 outputs.send(Record {
                     topic: &self.world.names.commands,
                     key: message.key(),
                     payload: message.payload(),
                     timestamp_ms: message.timestamp_ms(),
-                    headers: &[(TYPE_HEADER, b"fleetwire.v1.Command"), (MOVED, b"")],
+                    headers: headers.get(..count).unwrap_or_default(),
                 })
             }
             // It would go round for ever.
@@ -192,6 +202,7 @@ impl Transform for Working {
             }
             // Kafka knows what holds; it may even have committed after all.
             Settled::Undone => {
+                tally.spans.into_iter().for_each(Span::discard);
                 self.pages.retain(|_, page| !page.is_touched);
                 self.seen = None;
             }
@@ -344,6 +355,9 @@ impl Working {
     }
 
     fn count(&mut self, tally: Tally) {
+        for (following, step) in tally.told {
+            following.tell(TraceStepKind::CommandStatus, step);
+        }
         self.intake.taken.increment(tally.taken);
         self.metrics.misplaced.increment(tally.misplaced);
         for (code, count) in tally.letters {

@@ -14,6 +14,7 @@ mod page;
 mod release;
 mod released;
 mod service;
+mod steps;
 mod view;
 
 pub use config::{HeldSettings, HeldSettingsError};

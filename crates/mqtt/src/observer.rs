@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    access::Refusal,
+    access::{Peer, Refusal},
     ingest::SessionFacts,
-    packet::{PacketError, QoS},
+    packet::{Connect, PacketError, QoS},
     receipt::{FailureReason, Outcome},
     session::End,
 };
@@ -46,6 +46,8 @@ pub enum Event<'a> {
     AcceptFailed,
     /// A connection ended before its CONNECT was accepted.
     NotAdmitted(NotAdmitted),
+    /// A CONNECT that could be read was refused. [`Event::NotAdmitted`] with the same cause comes after it.
+    ConnectRefused(&'a Connect, &'a Peer, NotAdmitted),
     /// A client's CONNACK is on its way, so long after its connection was accepted.
     Admitted {
         /// From the accept to the CONNACK.
@@ -67,6 +69,10 @@ pub enum Event<'a> {
     PublishAnswered {
         /// The session.
         session: &'a SessionFacts,
+        /// Number of the publish in its session.
+        sequence: u64,
+        /// Its packet id; 0 at quality of service 0.
+        packet_id: u16,
         /// Its quality of service.
         qos: QoS,
         /// What became of it.
@@ -129,6 +135,7 @@ impl Event<'_> {
             | Self::WebSocketBreach
             | Self::AcceptFailed
             | Self::NotAdmitted(_)
+            | Self::ConnectRefused(..)
             | Self::Admitted { .. } => None,
         }
     }

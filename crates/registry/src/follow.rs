@@ -8,6 +8,7 @@ use fleetwire_kafka::{ClientSettings, Event, MissingTopic, Reader, ReaderError, 
 use fleetwire_model::{Topic, Topics};
 use fleetwire_service::clock;
 use fleetwire_service::health::Condition;
+use fleetwire_trace::Tracer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -67,6 +68,7 @@ pub struct Registry {
     client: ClientSettings,
     topic: String,
     devices: Arc<Devices>,
+    tracer: Tracer,
     caught_up: watch::Sender<bool>,
     condition: Condition,
     metrics: RegistryMetrics,
@@ -81,11 +83,18 @@ impl Registry {
             client,
             topic: topics.name(Topic::Devices),
             devices: Arc::new(Devices::new(catalogue)),
+            tracer: Tracer::off(),
             caught_up: watch::Sender::new(false),
             condition,
             metrics: RegistryMetrics::new(),
             start: Instant::now(),
         }
+    }
+
+    /// The same, which tells the tracer whom to follow: that is in the same topic.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// The devices, as far as they are known by now.
@@ -106,6 +115,8 @@ impl Registry {
 
     fn take(&self, event: &Event<'_>) {
         match event {
+            Event::Record(record)
+                if self.tracer.apply(record.key().unwrap_or_default(), record.payload()) => {}
             Event::Record(record) => {
                 let applied = self.devices.apply(record.key().unwrap_or_default(), record.payload());
                 self.metrics.updates.increment(1);
@@ -126,7 +137,7 @@ impl Registry {
                 self.condition.ready();
                 self.caught_up.send_replace(true);
             }
-            Event::Idle => {}
+            Event::Idle => self.tracer.sweep(),
         }
     }
 }

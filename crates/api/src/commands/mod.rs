@@ -30,6 +30,8 @@ pub use settings::CommandSettings;
 pub(crate) use follower::Follower;
 
 use metrics::CommandMetrics;
+pub(crate) use sender::SendFailure;
+
 use sender::Sender;
 use view::View;
 

@@ -159,6 +159,11 @@ async fn run(
     let host = "mqtt.example.org".to_owned();
     let public = Public { region: "eu".to_owned(), host, tls_port: Some(8883), ..Public::default() };
     let catalogue = Catalogue::built_in();
+    let tracer = {
+        let (kafka, topics) = (kafka.clone(), topics.clone());
+        let place = fleetwire_trace::Place { kafka, topics, replica: "api-0".to_owned() };
+        fleetwire_trace::Tracer::new(place, None)
+    };
     let needs = Dependencies {
         registrar,
         records,
@@ -166,6 +171,7 @@ async fn run(
         accounts,
         knocks,
         states: reported,
+        tracer,
         public,
         tokens,
         health: health.clone(),

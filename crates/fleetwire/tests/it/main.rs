@@ -31,4 +31,6 @@ mod raws;
 mod replay;
 mod subscribers;
 mod support;
+mod telemetry;
+mod trace;
 mod workers;

@@ -98,7 +98,7 @@ impl Drop for Counted<'_> {
 }
 
 /// The metric label: a fixed word.
-const fn code(outcome: DeliverOutcome) -> &'static str {
+pub(super) const fn code(outcome: DeliverOutcome) -> &'static str {
     match outcome {
         DeliverOutcome::Unspecified => "unspecified",
         DeliverOutcome::Acknowledged => "acknowledged",

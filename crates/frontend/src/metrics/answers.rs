@@ -137,7 +137,7 @@ impl AnswerMetrics {
     /// Notes an event; `false` if it is none of these.
     pub(super) fn on(&self, event: &Event<'_>) -> bool {
         match *event {
-            Event::PublishAnswered { session, qos, outcome, took } => {
+            Event::PublishAnswered { session, qos, outcome, took, .. } => {
                 self.answered(&session.account, qos, outcome, took);
             }
             Event::PublishRefused(session, qos) => {

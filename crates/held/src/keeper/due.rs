@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use fleetwire_kafka::{Outputs, SendError};
 use fleetwire_model::DeviceId;
+use fleetwire_model::pb::TraceStepKind;
 use fleetwire_registry::Device;
 use tracing::{debug, info, warn};
 
@@ -11,6 +12,7 @@ use super::{Keeping, Waited, send};
 use crate::knock;
 use crate::page::Page;
 use crate::release::{Scan, Step, StepError, Taken};
+use crate::steps;
 
 /// How often the knocks are compared with the registry.
 const LOOK: Duration = Duration::from_millis(250);
@@ -179,6 +181,7 @@ impl Keeping {
             }
             send(message, (&self.raw, Waited::Released), found, (&mut self.buffer, outputs))?;
             page.release(device, message.offset());
+            steps::tell(&self.tracer, TraceStepKind::Released, message, device);
             self.tally.released += 1;
             Ok(Taken::Sent)
         });

@@ -24,6 +24,8 @@ pub(super) struct Entry {
     /// When it was read.
     pub(super) since: Instant,
     size: u32,
+    /// Number of the publish in its session; 0 of one that is not offered.
+    pub(super) sequence: u64,
 }
 
 /// What stands behind an [`Entry`].
@@ -121,11 +123,18 @@ impl Inbound {
     }
 
     /// Enters a publish that ingest will answer, read at `since`.
-    pub(super) fn push(&mut self, qos: QoS, packet_id: u16, since: Instant, size: usize) -> Receipt {
+    pub(super) fn push(
+        &mut self,
+        (qos, packet_id): (QoS, u16),
+        since: Instant,
+        size: usize,
+        sequence: u64,
+    ) -> Receipt {
         if qos == QoS::ExactlyOnce {
             self.received.insert(packet_id, Received::Open);
         }
-        let slot = self.enter(Entry { kind: Kind::Offered, qos, packet_id, since, size: clamp(size) });
+        let entry = Entry { kind: Kind::Offered, qos, packet_id, since, size: clamp(size), sequence };
+        let slot = self.enter(entry);
         Receipt::new(self.answers.clone(), slot)
     }
 
@@ -137,7 +146,7 @@ impl Inbound {
         packet_id: u16,
         since: Instant,
     ) {
-        let slot = self.enter(Entry { kind, qos, packet_id, since, size: 0 });
+        let slot = self.enter(Entry { kind, qos, packet_id, since, size: 0, sequence: 0 });
         self.answers.settle(slot, outcome);
     }
 

@@ -47,8 +47,9 @@ impl Session {
             self.refuse(&packet);
             return Ok(Step::Nothing);
         }
-        let receipt = self.inbound.push(packet.qos, packet.packet_id, self.last_packet, size);
         self.sequence += 1;
+        let which = (packet.qos, packet.packet_id);
+        let receipt = self.inbound.push(which, self.last_packet, size, self.sequence);
         let publish = Publish {
             topic,
             payload: packet.payload,
@@ -123,6 +124,8 @@ impl Session {
                 let took = now.saturating_duration_since(entry.since);
                 self.observer.0.on(Event::PublishAnswered {
                     session: &self.facts,
+                    sequence: entry.sequence,
+                    packet_id: entry.packet_id,
                     qos: entry.qos,
                     outcome,
                     took,

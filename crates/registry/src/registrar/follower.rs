@@ -145,6 +145,9 @@ pub(super) fn follow(
 /// As the services do: a record that cannot be used removes the device.
 fn take(records: &Records, message: &Message<'_>) {
     let key = message.key().unwrap_or_default();
+    if records.tracer().is_some_and(|tracer| tracer.apply(key, message.payload())) {
+        return;
+    }
     let Some(id) = std::str::from_utf8(key).ok().and_then(|text| text.parse::<DeviceId>().ok()) else {
         return;
     };
