@@ -80,9 +80,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             activate_samples(&client, &topics)?;
         }
 
-        let parts =
-            Parts::new(&config.process, client.clone(), topics.clone()).reached_at(&config.public.host);
-        let mut parts = parts.exporting(&config.telemetry, "fleetwire")?;
+        let mut parts = parts(&config, client.clone(), topics.clone())?;
         let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let admin_address = admin.address()?;
         let needs = Needs { catalogue, logins, tokens, isolation: log.isolation(), admin };
@@ -133,6 +131,12 @@ struct Needs {
     tokens: Tokens,
     isolation: Isolation,
     admin: Admin,
+}
+
+/// The process without its parts.
+fn parts(config: &RunConfig, client: ClientSettings, topics: Topics) -> Result<Parts> {
+    let parts = Parts::new(&config.process, client, topics).reached_at(&config.public.host);
+    parts.exporting(&config.telemetry, "fleetwire")
 }
 
 /// Where the pipeline listens.
