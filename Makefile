@@ -43,11 +43,12 @@ else
 endif
 
 .PHONY: test
-test: setup fmt proto unit doc ## Everything that must hold: format, contract, lints, all tests, docs
+test: setup fmt proto monitoring unit doc ## Everything that must hold: format, contract, lints, all tests, docs
 
 .PHONY: setup
 setup: ## Install what build and tests need
 	@.ci/setup test
+	@.ci/prometheus
 
 .PHONY: clients
 clients: setup ## Install the clients that tests drive: MQTT clients and schemathesis
@@ -64,6 +65,14 @@ proto: ## Check the protobuf contract: format, lint, breaking changes
 .PHONY: proto-release
 proto-release: ## Make today's contract the one that later changes must not break
 	@.ci/proto release
+
+.PHONY: monitoring
+monitoring: setup ## Check dashboards, recording rules, alerts and runbooks, with promtool's unit tests
+	@.ci/monitoring check
+
+.PHONY: dashboards
+dashboards: setup ## Make the Grafana dashboards anew from deploy/grafana/src
+	@.ci/monitoring write
 
 .PHONY: lint
 lint: ## Clippy with warnings denied, by itself

@@ -67,7 +67,9 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
         taken: 0,
     };
     let condition = health.condition("kafka_consumer");
-    let watch = Watch { monitor: way.monitor(), condition, metrics, lag };
+    let loops = way.monitor();
+    let vital = health.vital("kafka_consumer", move || loops.silence());
+    let watch = Watch { monitor: way.monitor(), condition, metrics, lag, vital };
     stages.spawn("decoder readiness", watch.run(broken, stop.clone()));
     stages.spawn("decoder worker", async move {
         tokio::select! {

@@ -51,11 +51,11 @@ pub(crate) fn api(args: &ApiArgs) -> Result<Exit> {
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let tokens = tokens(&config.api)?;
     let catalogue = config::catalogue(&config.models, &CodecSettings::default(), file)?;
-    let metrics = start_process(&config.process)?;
+    let telemetry = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
         parts.add_topic_check(&config.kafka);
-        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let registry = parts.registry(catalogue);
         let registering = parts.registering(&config.accounts);
         let knocks =

@@ -21,6 +21,7 @@ use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
 use fleetwire_registry::{Catalogue, CodecSettings, ModelSettings};
+use fleetwire_service::health::HealthLimits;
 use fleetwire_service::{logs, secret, settings};
 use fleetwire_state::StateSettings;
 use secrecy::ExposeSecret as _;
@@ -44,22 +45,51 @@ pub(crate) struct Process {
     pub(crate) grace: Duration,
     /// Log filter, for example "info" or "warn,fleetwire_mqtt=debug".
     pub(crate) log: String,
-    /// How log lines look: "text" or "json".
+    /// How log lines look: "auto", "text" or "json".
     pub(crate) log_format: logs::Format,
     /// What log lines do not show: "none", "addresses", "devices" or "all".
     pub(crate) mask_logs: logs::Mask,
+    /// When lines that repeat are left out.
+    pub(crate) log_repeats: logs::RepeatSettings,
+    /// How long Kafka may be away before the process is not ready.
+    #[serde(with = "humantime_serde")]
+    pub(crate) kafka_away_limit: Duration,
+    /// How long a part may not come round before the process is not live.
+    #[serde(with = "humantime_serde")]
+    pub(crate) hang_limit: Duration,
+}
+
+impl Process {
+    /// What is logged, and how.
+    pub(crate) fn logs(&self) -> logs::LogSettings {
+        logs::LogSettings {
+            filter: self.log.clone(),
+            format: self.log_format,
+            mask: self.mask_logs,
+            repeats: self.log_repeats,
+        }
+    }
+
+    /// What counts as healthy.
+    pub(crate) const fn health_limits(&self) -> HealthLimits {
+        HealthLimits { kafka_away: self.kafka_away_limit, silence: self.hang_limit }
+    }
 }
 
 impl Default for Process {
     fn default() -> Self {
+        let health = HealthLimits::default();
         Self {
             region: String::new(),
             replica: String::new(),
             admin: SocketAddr::from(([0, 0, 0, 0], 9464)),
             grace: Duration::from_secs(25),
             log: "info".to_owned(),
-            log_format: logs::Format::Text,
+            log_format: logs::Format::Auto,
             mask_logs: logs::Mask::None,
+            log_repeats: logs::RepeatSettings::default(),
+            kafka_away_limit: health.kafka_away,
+            hang_limit: health.silence,
         }
     }
 }
@@ -294,7 +324,7 @@ pub(crate) struct ServiceFlags {
     /// What to log: error, warn, info, debug, trace, or a filter such as "info,fleetwire_mqtt=debug"
     #[arg(long, value_name = "FILTER", env = "FLEETWIRE_LOG")]
     pub(crate) log: Option<String>,
-    /// How log lines look
+    /// How log lines look [default: auto, which is text on a terminal and JSON otherwise]
     #[arg(long, value_name = "FORMAT", env = "FLEETWIRE_LOG_FORMAT")]
     pub(crate) log_format: Option<logs::Format>,
 }

@@ -67,9 +67,11 @@ impl Parts {
         let replica = Some(process.replica.clone()).filter(|name| !name.is_empty());
         let host = || hostname::get().ok().and_then(|name| name.into_string().ok());
         let frontend_id = replica.or_else(host).unwrap_or_else(|| "unnamed".to_owned());
+        let (stages, health) = (Stages::default(), Health::new(process.health_limits()));
+        health.stops_with(stages.stopping());
         Self {
-            stages: Stages::default(),
-            health: Health::default(),
+            stages,
+            health,
             kafka,
             topics,
             origin: Origin { frontend_id, region: process.region.clone(), host: String::new() },

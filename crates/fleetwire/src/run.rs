@@ -70,7 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
     let (tokens, token) = tokens(&config)?;
-    let metrics = start_process(&config.process)?;
+    let telemetry = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
     process::block_on(async {
         let log = Log::open(&config, &topics, &data_dir)?;
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
 
         let parts = Parts::new(&config.process, client.clone(), topics.clone());
         let mut parts = parts.reached_at(&config.public.host);
-        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let admin_address = admin.address()?;
         let needs = Needs { catalogue, logins, tokens, isolation: log.isolation(), admin };
         let Listening { frontend, api } = add_pipeline(&mut parts, &config, needs)?;

@@ -95,6 +95,16 @@ const fn reason(error: DeliveryError) -> FailureReason {
     }
 }
 
+/// What becomes of a publish that is of no device and of nobody who listens.
+const fn without_store(identity: Option<&Identity>) -> Outcome {
+    match identity {
+        // It asks only whether it is answered.
+        Some(Identity::Canary) => Outcome::Stored,
+        // Every grant of our authenticator carries an identity.
+        _ => Outcome::Failed(FailureReason::NotStored),
+    }
+}
+
 impl Ingest for KafkaIngest {
     fn offer(
         &self,
@@ -133,9 +143,8 @@ impl Ingest for KafkaIngest {
                 Source { key: client_id, client_id, device: "", model: None, direct: true, head }
             }
             Some(Identity::Subscriber { .. }) => return self.to_listeners(session, publish, receipt),
-            // Every grant of our authenticator carries one.
-            None => {
-                receipt.complete(Outcome::Failed(FailureReason::NotStored));
+            of_nobody @ (Some(Identity::Canary) | None) => {
+                receipt.complete(without_store(of_nobody));
                 return Ok(());
             }
         };

@@ -4,6 +4,7 @@
 //! Payloads are never looked into here; that is the decoder's work.
 
 pub mod auth;
+mod canary;
 pub mod config;
 pub mod directory;
 mod dispatch;
@@ -25,6 +26,7 @@ pub mod session_settings;
 pub mod strangers;
 pub mod transports;
 
+pub use canary::CanarySettings;
 pub use config::FrontendSettings;
 pub use metrics::SECTION as METRICS;
 pub use presence::PresenceSettings;

@@ -9,7 +9,7 @@ use fleetwire_downlink::{DownlinkServerSettings, Tokens};
 use fleetwire_kafka::{ClientSettings, Producer};
 use fleetwire_model::{Topic, Topics};
 use fleetwire_mqtt::{
-    self as mqtt, Authenticator, BindError, Ingest, Limits, Listener, Parts, Server, Transport,
+    self as mqtt, Authenticator, BindError, Ingest, Insider, Limits, Listener, Parts, Server, Transport,
 };
 use fleetwire_registry::Accounts;
 use fleetwire_service::clock;
@@ -23,6 +23,7 @@ use ulid::Ulid;
 
 use crate::auth::Doorkeeper;
 use crate::auth::subscriber::Subscribers;
+use crate::canary::{Canary, CanaryAccount, Unseen};
 use crate::config::FrontendSettings;
 use crate::directory::Directory;
 use crate::dispatch::dispatch;
@@ -96,13 +97,15 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     };
     let told = Told::new(&kafka, names, directory.clone(), settings)?;
     let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
+    let canary = CanaryAccount::new(Insider::default())?;
+    let doorkeeper = Doorkeeper::new(accounts, subscribers, directory.clone(), settings);
     let parts = Parts {
-        authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory.clone(), settings)),
+        authenticator: Arc::new(doorkeeper.with_canary(canary.clone())),
         ingest: Arc::clone(&ingest),
-        observer: Arc::new(Watchers { metrics: door, presence: told.presence() }),
+        observer: Arc::new(Unseen(Watchers { metrics: door, presence: told.presence() })),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
-    let server = bind(settings, grace, parts)?;
+    let server = bind(settings, (grace, canary.insider()), parts)?;
     let listeners = server.listeners();
     let address = server.local_addr().context("the MQTT address is unknown")?;
     let (fabric, dispatcher) = fabric::start()?;
@@ -116,6 +119,8 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     let dispatching = dispatch(dispatcher, stop.clone(), &health, sessions.clone(), crossings);
     stages.spawn("downlink dispatcher", dispatching);
     stages.spawn("revoked sessions", Revoker::new(directory).run(server.sessions(), stop.clone()));
+    let canary = Canary::new(settings.canary, canary, address, &health);
+    stages.spawn("MQTT canary", canary.run(stop.clone()));
     stages.spawn("MQTT listener", async move {
         server.run(stop.clone()).await;
         ensure!(stop.is_cancelled(), "the listener ended early");
@@ -134,7 +139,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
 /// Checks the settings against each other and against the limit of open files, and binds.
 fn bind<A: Authenticator, I: Ingest>(
     settings: &FrontendSettings,
-    grace: Duration,
+    (grace, insider): (Duration, &Insider),
     parts: Parts<A, I>,
 ) -> Result<Server<A, I>> {
     transports::check(settings)?;
@@ -146,7 +151,8 @@ fn bind<A: Authenticator, I: Ingest>(
             max_connections, "fewer files may be open than max_connections needs; raise the hard limit"
         );
     }
-    Server::bind(mqtt_settings(settings, grace), parts).map_err(|err| match err {
+    let own = mqtt::Settings { insider: insider.clone(), ..mqtt_settings(settings, grace) };
+    Server::bind(own, parts).map_err(|err| match err {
         BindError::Address { address, transport: Transport::Tcp, source } => {
             let hint = "choose another with --mqtt HOST:PORT";
             Error::new(source).context(format!("MQTT address {address} cannot be used; {hint}"))
@@ -200,7 +206,7 @@ async fn watch_producer(
         if connected {
             condition.ready();
         } else {
-            condition.not_ready("Kafka does not answer; publishes wait and are not acknowledged");
+            condition.away("Kafka does not answer; publishes wait and are not acknowledged");
         }
     }
     let deadline = Instant::now() + grace;

@@ -9,7 +9,7 @@ use fleetwire_model::{Topic, Topics};
 use fleetwire_registry::Devices;
 use fleetwire_registry::follow::Followed;
 use fleetwire_registry::registrar::Registrar;
-use fleetwire_service::health::{Condition, Health};
+use fleetwire_service::health::{Condition, Health, Vital};
 use fleetwire_service::stages::Stages;
 use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
@@ -70,7 +70,9 @@ pub fn start(settings: &HeldSettings, needs: Dependencies, stages: &mut Stages) 
         KeeperNeeds { kafka, topics, devices, condition: condition.clone(), replica, isolation, grace };
     let (sender, receiver) = mpsc::channel(WAITING);
     let keeper = Keeper::new(settings, needs, sender, &stop)?;
-    stages.spawn("held readiness", ready(keeper.monitor(), condition, stop.clone()));
+    let monitor = keeper.monitor();
+    let vital = health.vital("held", move || monitor.silence());
+    stages.spawn("held readiness", ready((keeper.monitor(), vital), condition, stop.clone()));
     stages.spawn("held releases", released::run(registrar, receiver, stop.clone()));
     stages.spawn("held keeper", async move {
         tokio::select! {
@@ -111,7 +113,11 @@ pub fn follow(
 }
 
 /// Keeps readiness true.
-async fn ready(monitor: Monitor, condition: Condition, stop: CancellationToken) -> Result<()> {
+async fn ready(
+    (monitor, _vital): (Monitor, Vital),
+    condition: Condition,
+    stop: CancellationToken,
+) -> Result<()> {
     let mut tick = interval(WATCH_EVERY);
     loop {
         tokio::select! {
@@ -121,7 +127,7 @@ async fn ready(monitor: Monitor, condition: Condition, stop: CancellationToken) 
         if monitor.health().connected {
             condition.ready();
         } else {
-            condition.not_ready("Kafka does not answer; held publishes wait there");
+            condition.away("Kafka does not answer; held publishes wait there");
         }
     }
 }

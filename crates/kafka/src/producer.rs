@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, Connection};
 use crate::error::{ClientError, DeliveryError, FlushError, SendError};
+use crate::heart;
 use crate::metrics::ProducerMetrics;
 use crate::settings::{ClientSettings, ProducerSettings};
 use in_flight::InFlight;
@@ -187,6 +188,7 @@ impl<O: Send + 'static> Producer<O> {
     /// Waits until a record that was refused as [`SendError::Full`] is worth another try, at most `limit`. `false`
     /// says that the time is over. Needs a tokio runtime with time.
     pub async fn room(&self, limit: Duration) -> bool {
+        heart::beat();
         self.shared.in_flight.room(limit).await
     }
 

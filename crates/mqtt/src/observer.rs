@@ -98,6 +98,42 @@ pub enum Event<'a> {
     MessageDropped(&'a SessionFacts),
 }
 
+impl Event<'_> {
+    /// The session that it happened to, if there is one.
+    pub const fn facts(&self) -> Option<&SessionFacts> {
+        match self {
+            Self::Connected(facts)
+            | Self::Subscribed(facts, ..)
+            | Self::SubscriptionRefused(facts)
+            | Self::Unsubscribed(facts, ..)
+            | Self::StillSubscribed(facts, ..)
+            | Self::PublishRefused(facts, _)
+            | Self::PublishAnswered { session: facts, .. }
+            | Self::PublishUnanswered(facts, _)
+            | Self::Duplicate(facts)
+            | Self::PublishFailed(facts, _)
+            | Self::IngestFull(facts)
+            | Self::Disconnected(facts, _)
+            | Self::Kept(facts)
+            | Self::NotKept(facts)
+            | Self::KeptOver(facts)
+            | Self::Resumed(facts)
+            | Self::Throttled(facts)
+            | Self::MessageDropped(facts) => Some(facts),
+            Self::Opened
+            | Self::Closed
+            | Self::TurnedAway(_)
+            | Self::ToldBusy
+            | Self::CertificateLoaded { .. }
+            | Self::CertificateRefused
+            | Self::WebSocketBreach
+            | Self::AcceptFailed
+            | Self::NotAdmitted(_)
+            | Self::Admitted { .. } => None,
+        }
+    }
+}
+
 /// Which limit a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnedAway {

@@ -40,7 +40,9 @@ impl Followed<'_> {
     ) -> Result<(), ReaderError> {
         let options =
             ReaderOptions { start: Start::Beginning, missing: MissingTopic::Wait, ready_timeout: ATTEMPT };
+        let pulse = self.condition.pulse();
         let reader = loop {
+            pulse.beat();
             match Reader::new(self.client, self.topic, options, stop) {
                 Ok(reader) => break reader,
                 Err(ReaderError::Stopped) => return Ok(()),
@@ -52,6 +54,7 @@ impl Followed<'_> {
             }
         };
         reader.run(stop, |event| {
+            pulse.beat();
             handler(&event);
             ControlFlow::Continue(())
         })

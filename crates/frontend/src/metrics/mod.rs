@@ -12,7 +12,7 @@ pub use door::DoorMetrics;
 pub use ingest::IngestMetrics;
 pub use logins::LoginMetrics;
 
-use crate::{downlink, presence, proofs, revoked, session_metrics, strangers};
+use crate::{canary, downlink, presence, proofs, revoked, session_metrics, strangers};
 
 /// Metrics of the frontend.
 pub const SECTION: Section = Section {
@@ -30,6 +30,7 @@ pub const SECTION: Section = Section {
         downlink::METRICS,
         fleetwire_downlink::METRICS,
         presence::METRICS,
+        canary::METRICS,
     ],
     words: &[words::RESULTS, words::REASONS],
 };

@@ -15,6 +15,7 @@ use super::tracker::{InFlight, Partition, lock};
 use super::transform::transaction::Transaction;
 use crate::client::Connection;
 use crate::error::consumer_code;
+use crate::heart::{self, Heart};
 use crate::metrics::ConsumerMetrics;
 
 /// What the answer to the last commit may take beyond the drain.
@@ -27,6 +28,7 @@ pub(super) struct Group {
     pub(super) name: Box<str>,
     pub(super) in_flight: Arc<InFlight>,
     pub(super) connection: Connection,
+    pub(super) heart: Arc<Heart>,
     pub(super) metrics: ConsumerMetrics,
     /// Grows with each change of the assignment.
     pub(super) generation: AtomicU64,
@@ -63,6 +65,7 @@ impl Group {
             name: name.into(),
             in_flight: Arc::default(),
             connection: Connection::default(),
+            heart: Arc::default(),
             metrics,
             generation: AtomicU64::new(0),
             lost_commits: AtomicU64::new(0),
@@ -228,6 +231,7 @@ impl Group {
                 self.metrics.commit_failures.increment(1);
                 return Err(reason);
             }
+            heart::beat();
             std::thread::sleep(LEAST_WAIT);
         }
     }

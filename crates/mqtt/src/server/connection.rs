@@ -76,13 +76,13 @@ where
         Ok(admission) => admission,
         Err(cause) => {
             debug!(peer = %visit.peer.address, code = cause.code(), "not admitted");
-            core.parts.observer.on(Event::NotAdmitted(cause));
+            core.tell(visit, Event::NotAdmitted(cause));
             socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
             return None;
         }
     };
     let entered = enter(admission, core, &mut output).await;
-    core.parts.observer.on(Event::Admitted { took: Instant::now().into_std() - visit.came });
+    core.tell(visit, Event::Admitted { took: Instant::now().into_std() - visit.came });
     Some(Box::new(Connection::new(stream, entered, (visit, core), input, output)))
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fleetwire_kafka::{Delivered, Message, ReaderError, TailReader};
 use fleetwire_model::{DeviceId, pb};
+use fleetwire_service::health::Pulse;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -117,10 +118,13 @@ pub(super) fn follow(
     tail: &TailReader,
     records: &Records,
     progress: &Progress,
-    stop: &CancellationToken,
+    (pulse, stop): (Option<&Pulse>, &CancellationToken),
 ) -> Result<(), ReaderError> {
     let (mut since_look, mut last_record) = (0, Instant::now());
     while !stop.is_cancelled() {
+        if let Some(pulse) = pulse {
+            pulse.beat();
+        }
         let is_awaited = progress.is_awaited.load(Ordering::Relaxed);
         let hurries = is_awaited || last_record.elapsed() < BEHIND;
         let came = tail.next(if hurries { HURRY } else { IDLE })?;

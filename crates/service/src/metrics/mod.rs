@@ -17,7 +17,7 @@ use process::Process;
 pub const SECTION: Section = Section {
     title: "Process",
     intro: "Those without `fleetwire_` have the names that Prometheus' own client libraries use.",
-    metrics: &[process::METRICS],
+    metrics: &[process::METRICS, crate::health::METRICS, crate::logs::METRICS],
     words: &[],
 };
 

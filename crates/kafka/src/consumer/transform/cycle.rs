@@ -16,6 +16,7 @@ use crate::consumer::context::GroupContext;
 use crate::consumer::current::Current;
 use crate::consumer::group::{ANSWER, Group};
 use crate::consumer::{Consumer, ConsumerOptions};
+use crate::heart;
 use crate::message::Message;
 
 /// How long a poll waits, and so how late a stop can be.
@@ -41,7 +42,9 @@ pub(super) fn run(
         is_quiet: false,
         rest_until: None,
     };
+    let _carried = consumer.group.heart.carry();
     let outcome = loop {
+        heart::beat();
         if stop.is_cancelled() {
             break Ok(());
         }

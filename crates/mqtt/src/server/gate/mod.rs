@@ -131,6 +131,11 @@ impl Gate {
         Ok(Box::new(Visit::new(peer, now, place, address)))
     }
 
+    /// The process's own connection, which takes no place and no turn of anybody.
+    pub(super) const fn insider(peer: Peer, now: Instant) -> Visit {
+        Visit::insider(peer, now)
+    }
+
     /// A turn for a handshake. Waits in order, but not when too many wait already; the caller sets the time limit.
     pub(super) async fn handshake(&self) -> Result<SemaphorePermit<'_>, TurnedAway> {
         if let Ok(turn) = self.handshakes.try_acquire() {

@@ -15,7 +15,8 @@ pub(in crate::server) struct Visit {
     /// When its connection was accepted.
     pub(in crate::server) came: Instant,
     address: Option<AddressPlace>,
-    _place: OwnedSemaphorePermit,
+    /// None of the process's own connection.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Visit {
@@ -25,7 +26,16 @@ impl Visit {
         place: OwnedSemaphorePermit,
         address: Option<AddressPlace>,
     ) -> Self {
-        Self { peer, came, address, _place: place }
+        Self { peer, came, address, place: Some(place) }
+    }
+
+    pub(super) const fn insider(peer: Peer, came: Instant) -> Self {
+        Self { peer, came, address: None, place: None }
+    }
+
+    /// Whether the process connects to itself.
+    pub(in crate::server) const fn is_insider(&self) -> bool {
+        self.place.is_none()
     }
 
     /// Takes one of the publishes of the peer's address, or says how long until there is one. Costs nothing while
