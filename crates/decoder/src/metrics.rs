@@ -41,8 +41,7 @@ const CLOCK_SUSPECT: Metric = Metric::counter(
 .from_start(&[Label::words("direction", &["ahead", "behind"])]);
 const COMPLETED: Metric = Metric::counter(
     "fleetwire_decoder_completed_total",
-    "Raw records of which Kafka has everything that was made of them. Exact, where the count of a \
-     histogram may miss a value that came while it was read.",
+    "Raw records of which Kafka has everything that was made of them.",
 )
 .worry("Falls behind `fleetwire_decoder_payloads_total`: Kafka does not take events.");
 const EVENTS: Metric = Metric::counter("fleetwire_decoder_events_total", "Events made.")

@@ -19,3 +19,9 @@ pub(crate) use account::{CLIENT_ID, CanaryAccount};
 pub(crate) use metrics::METRICS;
 pub(crate) use task::Canary;
 pub(crate) use unseen::Unseen;
+
+/// Makes every handle, for the test that compares them with the list.
+#[cfg(test)]
+pub(crate) fn make_metrics() {
+    drop(metrics::CanaryMetrics::new());
+}

@@ -53,13 +53,14 @@ mod tests {
 
     #[test]
     fn every_metric_is_listed_and_has_a_handle() {
-        let accounts = Accounts::load(&BTreeMap::new(), WellKnown::Allowed, |_| Ok::<_, Infallible>(None));
+        let accounts = Accounts::load(&BTreeMap::new(), WellKnown::Default, |_| Ok::<_, Infallible>(None));
         let accounts = accounts.unwrap();
         let make = || {
             drop((DoorMetrics::new([]), LoginMetrics::new(), LoginMetrics::forgotten("pair")));
             drop((IngestMetrics::new(), MessageMetrics::new(), ProofMetrics::new(&accounts)));
             drop((revoked::counters(), Strangers::new(StrangerLimits::default(), Instant::now())));
             presence::make_metrics();
+            canary::make_metrics();
             downlink::make_metrics();
             fleetwire_downlink::METRICS.iter().for_each(Metric::describe);
         };
