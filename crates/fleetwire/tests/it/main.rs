@@ -25,6 +25,7 @@ mod mapping;
 mod protocols;
 mod raws;
 mod replay;
+mod scale;
 mod subscribers;
 mod support;
 mod workers;
