@@ -155,6 +155,12 @@ command-loss-test: build ## Kill frontends and gateways under COMMANDS (50000) t
 	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
 	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))commands loss --commands $(or $(COMMANDS),50000) --devices $(or $(DEVICES),5000) $(ARGS)
 
+.PHONY: scale-test
+scale-test: build ## Add, remove and restart processes and brokers under load; ARGS="roll --devices 500"
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))scale $(ARGS)
+
 .PHONY: bench-commands
 bench-commands: build ## Time of a command from the producer to the device, beside Kafka alone; DEVICES (10000)
 	@.ci/setup test

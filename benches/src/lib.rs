@@ -5,6 +5,7 @@ pub mod decode;
 pub mod load;
 pub mod loss;
 pub mod registry;
+pub mod scale;
 pub mod service;
 pub mod site;
 pub mod wire;

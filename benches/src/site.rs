@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fleetwire_kafka::ClientSettings;
-use fleetwire_model::{DeviceId, Imei, Topics};
+use fleetwire_model::{DeviceId, Imei, Topic, Topics};
 use fleetwire_registry::Catalogue;
 use fleetwire_registry::write::{Activation, Existing, OwnLogin, Writer};
 
@@ -34,8 +34,22 @@ pub struct Site {
 impl Site {
     /// Makes the topics.
     pub fn new(binary: PathBuf, bootstrap: String, prefix: &str) -> Result<Self> {
+        Self::with_partitions(binary, bootstrap, prefix, None)
+    }
+
+    /// Makes the topics, each with so many partitions, if it is said.
+    pub fn with_partitions(
+        binary: PathBuf,
+        bootstrap: String,
+        prefix: &str,
+        partitions: Option<u16>,
+    ) -> Result<Self> {
         let site = Self { binary, bootstrap, topics: Topics::new(prefix)? };
-        let output = site.command(&["topics", "apply"]).output()?;
+        let mut command = site.command(&["topics", "apply"]);
+        if let Some(count) = partitions {
+            command.args(Topic::ALL.map(|topic| format!("--partitions={}={count}", topic.suffix())));
+        }
+        let output = command.output()?;
         ensure!(output.status.success(), "topics: {}", String::from_utf8_lossy(&output.stderr));
         Ok(site)
     }

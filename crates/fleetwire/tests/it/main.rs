@@ -29,6 +29,7 @@ mod monitoring;
 mod protocols;
 mod raws;
 mod replay;
+mod scale;
 mod subscribers;
 mod support;
 mod telemetry;
