@@ -197,8 +197,8 @@ mod tests {
     /// One device with these publishes: acknowledged, and how often written.
     fn ledger(publishes: &[(bool, u32)]) -> Ledger {
         let published = |&(acknowledged, written): &(bool, u32)| Published { acknowledged, written };
-        let publishes = publishes.iter().map(published).collect();
-        Ledger { devices: vec![DeviceLedger { publishes, ..DeviceLedger::default() }] }
+        let all = publishes.iter().map(published).collect();
+        Ledger { devices: vec![DeviceLedger { publishes: all, ..DeviceLedger::default() }] }
     }
 
     /// Raw records in this order: number and session.
