@@ -67,8 +67,9 @@ fn a_dead_kafka_makes_every_service_unready_and_none_not_live_however_long_it_ta
             let (status, reasons) = get(service.admin, "/readyz");
             (status == 503 && reasons.contains("Kafka")).then_some(())
         });
-        let unready = format!("{} {:?}", service.name, get(service.admin, "/metrics").1);
-        assert!(unready.lines().any(|l| l.starts_with("fleetwire_health_condition{") && l.ends_with(" 0")));
+        let (_, shown) = get(service.admin, "/metrics");
+        let is_unready = |line: &str| line.starts_with("fleetwire_health_condition{") && line.ends_with(" 0");
+        assert!(shown.lines().any(is_unready), "{}: {shown}", service.name);
     }
     let (begun, mut most) = (Instant::now(), 0);
     while begun.elapsed() < OUTAGE {
