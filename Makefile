@@ -12,6 +12,7 @@ PROFILE := --release --locked
 CHECKS := --profile checks --locked
 BIN := $${CARGO_TARGET_DIR:-target}/release/fleetwire
 APACHE_KAFKA := $${CARGO_TARGET_DIR:-target}/release/apache-kafka
+TEST_BIN := $${CARGO_TARGET_DIR:-target}/checks/fleetwire
 TEST_KAFKA := $${CARGO_TARGET_DIR:-target}/checks/apache-kafka
 # The system's OpenSSL, where it has one: compiling it takes minutes. Without it, and in an image, it is built in.
 ifneq ($(shell pkg-config --atleast-version=3.0 openssl 2>/dev/null && echo yes),)
@@ -43,11 +44,12 @@ else
 endif
 
 .PHONY: test
-test: setup fmt proto unit doc ## Everything that must hold: format, contract, lints, all tests, docs
+test: setup fmt proto monitoring unit doc ## Everything that must hold: format, contract, lints, all tests, docs
 
 .PHONY: setup
 setup: ## Install what build and tests need
 	@.ci/setup test
+	@.ci/prometheus
 
 .PHONY: clients
 clients: setup ## Install the clients that tests drive: MQTT clients and schemathesis
@@ -65,6 +67,14 @@ proto: ## Check the protobuf contract: format, lint, breaking changes
 proto-release: ## Make today's contract the one that later changes must not break
 	@.ci/proto release
 
+.PHONY: monitoring
+monitoring: setup ## Check dashboards, recording rules, alerts and runbooks, with promtool's unit tests
+	@.ci/monitoring check
+
+.PHONY: dashboards
+dashboards: setup ## Make the Grafana dashboards anew from deploy/grafana/src
+	@.ci/monitoring write
+
 .PHONY: lint
 lint: ## Clippy with warnings denied, by itself
 	$(CARGO) clippy $(CHECKS) --workspace --all-targets -- -D warnings
@@ -79,6 +89,20 @@ unit: export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 unit: clients ## All lints and all tests, with one real Apache Kafka for those that need it
 	$(CARGO) build $(CHECKS) --workspace --all-targets
 	@$(TEST_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(CARGO) test $(CHECKS) --workspace
+
+.PHONY: chart
+chart: export RUSTC_WORKSPACE_WRAPPER := clippy-driver
+chart: export CLIPPY_ARGS := -D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+chart: setup ## Check the Helm chart, the image and the compose file, with the binary that `unit` builds
+	$(CARGO) build $(CHECKS) --workspace --all-targets
+	@.ci/chart $(TEST_BIN)
+	@$(TEST_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- .ci/chart roundtrip $(TEST_BIN)
+
+.PHONY: chart-acl
+chart-acl: build ## Try the ACLs of the chart's Kafka users on an Apache Kafka that denies everything else
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec -- .ci/chart acl $(BIN) $${CARGO_TARGET_DIR:-target}/apache-kafka/*/lib
 
 .PHONY: bench
 bench: ## All benchmarks; needs a quiet machine
@@ -108,6 +132,16 @@ bench-registry: ## Memory, load time and lookups of the registry with 10 million
 	@.ci/setup test
 	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
 	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))registry $(ARGS)
+
+.PHONY: bench-metrics
+bench-metrics: build ## Size of the exposition with 100,000 sessions, and CPU that metrics take; ARGS="--only cpu"
+	@.ci/setup test
+	$(CARGO) build $(PROFILE) -p fleetwire-benches -p fleetwire-apache-kafka
+	@$(APACHE_KAFKA) exec --env FLEETWIRE_TEST_KAFKA -- $(dir $(APACHE_KAFKA))metrics $(ARGS)
+
+.PHONY: docs-metrics
+docs-metrics: build ## Write docs/metrics.md anew from the code
+	@$(BIN) metrics >docs/metrics.md
 
 .PHONY: loss-test
 loss-test: build ## Kill the frontend KILLS times (50) under load and look for lost publishes; MODE=drain or kafka

@@ -87,9 +87,14 @@ impl Service {
         self.address("admin HTTP is served")
     }
 
+    /// All metrics, as Prometheus reads them.
+    pub fn exposition(&self) -> Result<String> {
+        get(self.admin()?, "/metrics")
+    }
+
     /// A metric, summed over its labels.
     pub fn metric(&self, name: &str) -> Result<f64> {
-        let body = get(self.admin()?, "/metrics")?;
+        let body = self.exposition()?;
         let lines = body
             .lines()
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));

@@ -101,6 +101,20 @@ impl Site {
 
     /// Starts a frontend that is ready, again if its port is not free yet; `mqtt` is `HOST:PORT`.
     pub fn frontend(&self, mqtt: &str, config: Option<&Path>) -> Result<Service> {
+        self.frontend_with(mqtt, config, &[])
+    }
+
+    /// The same of a frontend that keeps no metrics.
+    pub fn frontend_without_metrics(&self, mqtt: &str) -> Result<Service> {
+        self.frontend_with(mqtt, None, &[("FLEETWIRE_BENCH_NO_METRICS", "1")])
+    }
+
+    fn frontend_with(
+        &self,
+        mqtt: &str,
+        config: Option<&Path>,
+        environment: &[(&str, &str)],
+    ) -> Result<Service> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut command = self.command(&["frontend", "--mqtt", mqtt, "--downlink", "127.0.0.1:0"]);
@@ -108,6 +122,7 @@ impl Site {
                 command.arg("--config").arg(config);
             }
             command.env("FLEETWIRE_ACCOUNT_BCE_DEVICE_PASSWORD", PASSWORD);
+            command.envs(environment.iter().copied());
             match Service::start(command, &ADDRESSES) {
                 Err(error) if Instant::now() < deadline && format!("{error:#}").contains("in use") => {}
                 outcome => return outcome,

@@ -4,8 +4,9 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = "../../proto";
-    let files = ["raw", "position", "device", "gap", "audit", "held", "session", "command", "downlink"]
-        .map(|name| format!("{root}/fleetwire/v1/{name}.proto"));
+    let files =
+        ["raw", "position", "device", "gap", "audit", "held", "session", "command", "downlink", "trace"]
+            .map(|name| format!("{root}/fleetwire/v1/{name}.proto"));
     println!("cargo::rerun-if-changed={root}");
     let descriptors = protox::compile(&files, [root])?;
     let out = std::env::var("OUT_DIR")?;

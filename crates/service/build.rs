@@ -3,7 +3,10 @@
 use std::process::Command;
 
 fn main() {
-    let commit = output("git", &["rev-parse", "--short=9", "HEAD"]);
+    // Where the build has no repository, as in an image, whoever builds may tell.
+    let told = std::env::var("FLEETWIRE_COMMIT").ok().filter(|commit| !commit.is_empty());
+    let commit = told.or_else(|| output("git", &["rev-parse", "--short=9", "HEAD"]));
+    println!("cargo::rerun-if-env-changed=FLEETWIRE_COMMIT");
     let compiler = output(&std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into()), &["--version"]);
     println!("cargo::rustc-env=FLEETWIRE_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
     println!("cargo::rustc-env=FLEETWIRE_COMPILER={}", compiler.as_deref().unwrap_or("unknown"));

@@ -12,6 +12,7 @@ use fleetwire_registry::records::Records;
 use fleetwire_registry::registrar::Registrar;
 use fleetwire_service::health::Health;
 use fleetwire_state::States;
+use fleetwire_trace::Tracer;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ use crate::public::Public;
 use crate::routes::Templates;
 use crate::settings::ApiSettings;
 use crate::tokens::Tokens;
+use crate::trace::Traces;
 
 /// What the API works with.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Dependencies {
     pub knocks: Arc<Knocks>,
     /// Where devices are and what they last reported.
     pub states: Arc<States>,
+    /// Whom to follow; it is told by the records.
+    pub tracer: Tracer,
     /// Where the deployment is reached.
     pub public: Public,
     /// Who may do what.
@@ -60,6 +64,7 @@ pub(crate) struct App {
     pub(crate) metrics: ApiMetrics,
     pub(crate) templates: Templates,
     pub(crate) commands: Commands,
+    pub(crate) traces: Traces,
     /// Requests that may be worked on at a time.
     pub(crate) requests: Arc<Semaphore>,
     /// Imports and exports that may run at a time.

@@ -19,6 +19,17 @@ use crate::settings::Scope;
 pub(crate) struct Actor {
     /// Name of its token.
     pub(crate) token: String,
+    /// What it may do.
+    pub(crate) scopes: BTreeSet<Scope>,
+}
+
+impl FromRequestParts<Shared> for Actor {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Refusal> {
+        let actor = parts.extensions.get::<Self>().cloned();
+        actor.ok_or_else(|| Refusal::new(Code::Internal, "the request came past its layers"))
+    }
 }
 
 /// Who asks, as the registry's records and the audit trail say it.
@@ -83,7 +94,7 @@ fn admit(app: &Shared, request: &Request) -> Result<Actor, Refusal> {
         let detail = format!("this needs the scope `{needed}`; token {} has {held}", token.name);
         return Err(Refusal::new(Code::Forbidden, detail));
     }
-    Ok(Actor { token: token.name.clone() })
+    Ok(Actor { token: token.name.clone(), scopes: token.scopes.clone() })
 }
 
 /// Whoever only reads needs another scope than whoever changes, and whoever tells devices what to do yet another. The

@@ -27,10 +27,12 @@ mod stall;
 mod state;
 mod time;
 mod tokens;
+mod trace;
 mod transfer;
 
 pub use app::Dependencies;
 pub use commands::CommandSettings;
+pub use metrics::SECTION as METRICS;
 pub use openapi::openapi;
 pub use public::Public;
 pub use service::{Api, start};

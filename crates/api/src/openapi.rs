@@ -19,6 +19,7 @@ use crate::auth::scope;
 use crate::commands::{events, get as command, post};
 use crate::devices::{change, list};
 use crate::problem::{MEDIA_TYPE, Problem};
+use crate::trace::{change as trace, events as steps};
 use crate::transfer::{Format, export, import};
 use crate::{held, meta, models, setup, state};
 
@@ -60,6 +61,8 @@ pub(crate) fn requests() -> OpenApiRouter<Shared> {
         .routes(routes!(change::enable))
         .routes(routes!(state::get))
         .routes(routes!(setup::get))
+        .routes(routes!(trace::get, trace::start, trace::stop))
+        .routes(routes!(steps::events))
         .routes(routes!(held::list))
         .routes(routes!(post::output))
         .routes(routes!(command::list, post::command))
@@ -163,7 +166,7 @@ fn complete(operation: &mut Operation, path: &str, reads: bool) {
         }
     }
     let scope = scope(path, reads);
-    if (path.ends_with("/cancel") || path.ends_with("/approve"))
+    if (path.ends_with("/cancel") || path.ends_with("/approve") || path.ends_with("/trace"))
         && let Some(RefOr::T(body)) = &mut operation.request_body
     {
         body.required = Some(Required::False);

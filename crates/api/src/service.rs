@@ -25,6 +25,7 @@ use crate::problem::{Code, Refusal};
 use crate::routes::Templates;
 use crate::serve::serve;
 use crate::settings::ApiSettings;
+use crate::trace::{Traces, tidy};
 
 /// The API as it is served.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +51,11 @@ pub fn start(settings: &ApiSettings, needs: Dependencies, stages: &mut Stages) -
     };
     let follower = commands.follower((&needs.kafka, &needs.topics), &needs.health);
     let fatal = commands.sender.fatal();
+    needs.records.connect_tracer(needs.tracer.clone());
     let stop = stages.open("api");
     let app = Arc::new(App {
         commands,
+        traces: Traces::new(&needs.topics),
         limits: Limits::new(settings, needs.tokens.len()),
         metrics: ApiMetrics::new(),
         templates: Templates::new(openapi::document().paths.paths.keys()),
@@ -63,6 +66,7 @@ pub fn start(settings: &ApiSettings, needs: Dependencies, stages: &mut Stages) -
         needs,
     });
     let router = router(&app);
+    let tidying = tidy(Arc::clone(&app));
     let served = async move {
         serve(bound, router, app, stop).await;
         Ok(())
@@ -72,6 +76,10 @@ pub fn start(settings: &ApiSettings, needs: Dependencies, stages: &mut Stages) -
             served = served => served,
             () = fatal.cancelled() => Err(anyhow!("the producer of commands has failed for good")),
         }
+    });
+    stages.spawn("requests that are over", async move {
+        tidying.await;
+        Ok(())
     });
     let stop = stages.open("command statuses");
     stages.spawn_blocking("command statuses", move || follower.follow(&stop));

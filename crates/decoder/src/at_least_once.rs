@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::DecoderMetrics;
 use crate::pending::Pending;
+use crate::trail::Trail;
 use crate::worker::{Sink, Worker};
 use fleetwire_service::broken::Broken;
 
@@ -45,6 +46,7 @@ impl Sender {
         settings.producer.delivery_timeout = DELIVERY_TIMEOUT;
         let told = broken.clone();
         let producer = Producer::new(&settings, move |delivery, pending: Arc<Pending>| {
+            pending.delivered(&delivery);
             settle(delivery.outcome.err(), &pending, &told, &metrics);
         })?;
         Ok(Self { producer, broken, stop, patience })
@@ -110,11 +112,17 @@ enum Raw {
 }
 
 impl Sink for Outgoing<'_> {
-    fn begin(&mut self, received_ms: i64) {
+    fn begin(&mut self, received_ms: i64, trail: Option<Box<Trail>>) {
         if let Raw::Taken(done) = &mut self.raw
             && let Some(done) = done.take()
         {
-            self.raw = Raw::Sending(Arc::new(Pending::new(received_ms, done)));
+            self.raw = Raw::Sending(Arc::new(Pending::new(received_ms, trail, done)));
+        }
+    }
+
+    fn repeats(&mut self, count: u32) {
+        if let Raw::Sending(pending) = &self.raw {
+            pending.repeats(count);
         }
     }
 

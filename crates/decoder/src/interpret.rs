@@ -67,6 +67,8 @@ pub struct Interpretation<'a> {
     pub received_ms: i64,
     /// Records of the payload that are no event of the device.
     pub skipped: usize,
+    /// What the device's times say of its clock.
+    pub clock: Clock,
     slots: &'a [Slot],
     bytes: &'a [u8],
 }
@@ -82,6 +84,30 @@ impl<'a> Interpretation<'a> {
             dedup_key: slot.dedup_key,
             code: slot.code,
         })
+    }
+}
+
+/// What the times in one payload say of the clock of its device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Clock {
+    /// How far the newest record's time is from the reception, milliseconds; positive if it is ahead. Absent if no
+    /// record has a time, or the reception is not known.
+    pub newest_ms: Option<i64>,
+    /// Events that say that the clock is ahead.
+    pub ahead: u32,
+    /// Events that say that it is behind, or that they are very old.
+    pub behind: u32,
+}
+
+impl Clock {
+    /// Takes in the time of an event.
+    fn see(&mut self, device_ms: Option<i64>, received_ms: i64, quality: QualitySet) {
+        if let (Some(device_ms), 1..) = (device_ms, received_ms) {
+            let ahead_ms = device_ms.saturating_sub(received_ms);
+            self.newest_ms = Some(self.newest_ms.map_or(ahead_ms, |newest_ms| newest_ms.max(ahead_ms)));
+        }
+        self.ahead += u32::from(quality.contains(Quality::ClockInFuture));
+        self.behind += u32::from(quality.contains(Quality::ClockTooOld));
     }
 }
 
@@ -105,6 +131,7 @@ pub struct Interpreter {
     version: &'static str,
     decoded: Decoded,
     output: OutputBuffer,
+    seen: Clock,
 }
 
 /// Outputs one behind the other, and what they share.
@@ -147,7 +174,7 @@ impl Interpreter {
     ) -> Self {
         let (decoded, output) = (Decoded::default(), OutputBuffer::default());
         let foreign = ForeignRule::default();
-        Self { devices, catalogue, clock, foreign, version, decoded, output }
+        Self { devices, catalogue, clock, foreign, version, decoded, output, seen: Clock::default() }
     }
 
     /// What becomes of records that name another device than their session.
@@ -160,6 +187,7 @@ impl Interpreter {
     pub fn interpret(&mut self, record: RawRecord<'_>, now_ms: i64) -> Interpretation<'_> {
         self.output.clear();
         self.decoded.clear();
+        self.seen = Clock::default();
         let build = Build { version: self.version, now_ms };
         let (mut protocol, mut received_ms) = ("", 0);
         match RawView::read(record.value) {
@@ -175,7 +203,7 @@ impl Interpreter {
         }
         let skipped = self.decoded.skipped.len();
         let OutputBuffer { slots, bytes, .. } = &self.output;
-        Interpretation { protocol, received_ms, skipped, slots, bytes }
+        Interpretation { protocol, received_ms, skipped, clock: self.seen, slots, bytes }
     }
 
     /// Interprets a publish; the protocol that it was read by.
@@ -255,6 +283,7 @@ impl Interpreter {
             };
             let encoded = raw.payload.get(part.span.clone()).unwrap_or_default();
             let mut quality = self.clock.suspicion(part.device_time_ms, received_ms);
+            self.seen.see(part.device_time_ms, received_ms, quality);
             if trust == Trust::Foreign {
                 quality.insert(Quality::IdentityMismatch);
             }

@@ -15,7 +15,9 @@ mod raw;
 mod readiness;
 mod repeats;
 mod service;
+mod trail;
 mod worker;
 
 pub use config::DecoderSettings;
+pub use metrics::SECTION as METRICS;
 pub use service::{Dependencies, start};

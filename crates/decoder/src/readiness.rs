@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use fleetwire_kafka::Monitor;
 use fleetwire_service::clock;
-use fleetwire_service::health::Condition;
+use fleetwire_service::health::{Condition, Vital};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,9 @@ pub(crate) struct Watch {
     pub(crate) condition: Condition,
     pub(crate) metrics: Arc<DecoderMetrics>,
     pub(crate) lag: Arc<Lag>,
+    /// The loop that reads, for liveness.
+    #[expect(dead_code, reason = "held, not read")]
+    pub(crate) vital: Vital,
 }
 
 impl Watch {
@@ -44,7 +47,7 @@ impl Watch {
         if self.monitor.health().connected {
             self.condition.ready();
         } else {
-            self.condition.not_ready("Kafka does not answer; raw publishes wait there");
+            self.condition.away("Kafka does not answer; raw publishes wait there");
         }
     }
 }

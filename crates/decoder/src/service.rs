@@ -11,6 +11,7 @@ use fleetwire_model::{Topic, Topics};
 use fleetwire_registry::{Catalogue, Devices};
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
+use fleetwire_trace::Tracer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,8 @@ pub struct Dependencies {
     pub catalogue: Catalogue,
     /// Whether they are all known: before that, an activated device may look unknown.
     pub caught_up: watch::Receiver<bool>,
+    /// Whom to follow.
+    pub tracer: Tracer,
     /// Conditions of the process.
     pub health: Health,
     /// Build that events name.
@@ -55,7 +58,7 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
     let (broken, lag) = (Broken::new("the decoder"), Arc::new(Lag::default()));
     let stop = stages.open("decoder");
     let way = Way::open(settings, &needs, &metrics, &broken, &stop)?;
-    let Dependencies { topics, devices, catalogue, mut caught_up, health, version, .. } = needs;
+    let Dependencies { topics, devices, catalogue, mut caught_up, tracer, health, version, .. } = needs;
     let worker = Worker {
         interpreter: Interpreter::new(devices, catalogue, settings.clock, version)
             .with_foreign(settings.identity_mismatch),
@@ -64,10 +67,13 @@ pub fn start(settings: &DecoderSettings, needs: Dependencies, stages: &mut Stage
         monitor: way.monitor(),
         metrics: Arc::clone(&metrics),
         lag: Arc::clone(&lag),
+        tracer,
         taken: 0,
     };
     let condition = health.condition("kafka_consumer");
-    let watch = Watch { monitor: way.monitor(), condition, metrics, lag };
+    let loops = way.monitor();
+    let vital = health.vital("kafka_consumer", move || loops.silence());
+    let watch = Watch { monitor: way.monitor(), condition, metrics, lag, vital };
     stages.spawn("decoder readiness", watch.run(broken, stop.clone()));
     stages.spawn("decoder worker", async move {
         tokio::select! {

@@ -16,7 +16,7 @@ pub use deadline::wait_of;
 pub use error::{CallError, ServeError, SettingsError};
 pub use server::Server;
 pub use settings::{ClientTls, DownlinkClientSettings, DownlinkServerSettings, ServerTls};
-pub use token::{TOKEN_VARIABLE, Tokens, token};
+pub use token::{METRICS, TOKEN_VARIABLE, Tokens, token};
 
 /// Bytes that a request or an answer may have.
 pub const MAX_MESSAGE: usize = 256 * 1024;

@@ -2,13 +2,23 @@
 
 use std::fmt;
 
-use metrics::{Counter, counter, describe_counter};
+use fleetwire_metrics::Metric;
+use metrics::Counter;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 use tonic::codegen::http::{HeaderMap, HeaderValue};
 
 use crate::error::SettingsError;
+
+const CALLS_REFUSED: Metric = Metric::counter(
+    "fleetwire_downlink_calls_refused_total",
+    "Calls of gateways without the right token. Nothing was done.",
+)
+.worry("Any growth: a gateway has an old token, or somebody tries.");
+
+/// What is counted here.
+pub const METRICS: &[Metric] = &[CALLS_REFUSED];
 
 /// The environment variable of the token; with `_FILE` behind it names a file that holds it.
 pub const TOKEN_VARIABLE: &str = "FLEETWIRE_DOWNLINK_TOKEN";
@@ -90,9 +100,7 @@ pub(crate) struct Guard {
 
 impl Guard {
     pub(crate) fn new(tokens: Tokens) -> Self {
-        let name = "fleetwire_downlink_calls_refused_total";
-        describe_counter!(name, "Calls of gateways without the right token; nothing was done.");
-        Self { tokens, refused: counter!(name) }
+        Self { tokens, refused: CALLS_REFUSED.to_counter() }
     }
 
     /// Whether a call with these headers is let through; one that is not is counted.

@@ -48,14 +48,16 @@ pub(crate) fn api(args: &ApiArgs) -> Result<Exit> {
     set(&mut config.api.listen, args.listen.as_ref());
     account::check(&config.accounts)?;
     config::check_registry(&config.held, &config.state, &config.public)?;
+    config::check_telemetry(&config.telemetry)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let tokens = tokens(&config.api)?;
     let catalogue = config::catalogue(&config.models, &CodecSettings::default(), file)?;
-    let metrics = start_process(&config.process)?;
+    let telemetry = start_process(&config.process)?;
     process::block_on(async {
-        let mut parts = Parts::new(&config.process, kafka, topics);
+        let parts = Parts::new(&config.process, kafka, topics);
+        let mut parts = parts.exporting(&config.telemetry, "fleetwire-api")?;
         parts.add_topic_check(&config.kafka);
-        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let registry = parts.registry(catalogue);
         let registering = parts.registering(&config.accounts);
         let knocks =

@@ -42,6 +42,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Run => {
             let config: RunConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_telemetry(&config.telemetry)?;
             config::check_decoder(&config.decoder)?;
             let catalogue = config::catalogue(&config.models, &config.decoder.codecs(), file)?;
             account::check(&config.accounts)?;
@@ -55,6 +56,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Frontend => {
             let config: FrontendConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_telemetry(&config.telemetry)?;
             config::catalogue(&config.models, &CodecSettings::default(), file)?;
             account::check(&config.accounts)?;
             config.public.check()?;
@@ -65,12 +67,14 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::Decoder => {
             let config: DecoderConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_telemetry(&config.telemetry)?;
             config::check_decoder(&config.decoder)?;
             config::catalogue(&config.models, &config.decoder.codecs(), file)?;
         }
         Service::Api => {
             let config: ApiConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_telemetry(&config.telemetry)?;
             config::catalogue(&config.models, &CodecSettings::default(), file)?;
             account::check(&config.accounts)?;
             config::check_registry(&config.held, &config.state, &config.public)?;
@@ -78,6 +82,7 @@ pub(crate) fn check(args: &CheckConfigArgs) -> Result<Exit> {
         Service::CommandGateway => {
             let config: CommandGatewayConfig = config::load(file)?;
             common(&config.process, &config.kafka)?;
+            config::check_telemetry(&config.telemetry)?;
             let catalogue = config::catalogue(&config.models, &CodecSettings::default(), file)?;
             command_gateway::check(&config.command_gateway, catalogue)?;
         }

@@ -45,12 +45,14 @@ pub(crate) fn command_gateway(args: &CommandGatewayArgs) -> Result<Exit> {
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let catalogue = config::catalogue(&config.models, &CodecSettings::default(), file)?;
     check(&config.command_gateway, catalogue)?;
+    config::check_telemetry(&config.telemetry)?;
     let token = token()?;
-    let metrics = start_process(&config.process)?;
+    let telemetry = start_process(&config.process)?;
     process::block_on(async {
-        let mut parts = Parts::new(&config.process, kafka, topics);
+        let parts = Parts::new(&config.process, kafka, topics);
+        let mut parts = parts.exporting(&config.telemetry, "fleetwire-command-gateway")?;
         parts.add_topic_check(&config.kafka);
-        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let registry = parts.registry(catalogue);
         parts.add_command_gateway(&config.command_gateway, Isolation::Required, &registry, token)?;
         parts.finish(registry, admin).await

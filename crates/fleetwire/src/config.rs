@@ -21,8 +21,10 @@ use fleetwire_kafka::{ClientSettings, ProducerSettings, TopicSettings};
 use fleetwire_model::Topics;
 use fleetwire_registry::account::AccountSettings;
 use fleetwire_registry::{Catalogue, CodecSettings, ModelSettings};
+use fleetwire_service::health::HealthLimits;
 use fleetwire_service::{logs, secret, settings};
 use fleetwire_state::StateSettings;
+use fleetwire_trace::TelemetrySettings;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
@@ -44,22 +46,51 @@ pub(crate) struct Process {
     pub(crate) grace: Duration,
     /// Log filter, for example "info" or "warn,fleetwire_mqtt=debug".
     pub(crate) log: String,
-    /// How log lines look: "text" or "json".
+    /// How log lines look: "auto", "text" or "json".
     pub(crate) log_format: logs::Format,
     /// What log lines do not show: "none", "addresses", "devices" or "all".
     pub(crate) mask_logs: logs::Mask,
+    /// When lines that repeat are left out.
+    pub(crate) log_repeats: logs::RepeatSettings,
+    /// How long Kafka may be away before the process is not ready.
+    #[serde(with = "humantime_serde")]
+    pub(crate) kafka_away_limit: Duration,
+    /// How long a part may not come round before the process is not live.
+    #[serde(with = "humantime_serde")]
+    pub(crate) hang_limit: Duration,
+}
+
+impl Process {
+    /// What is logged, and how.
+    pub(crate) fn logs(&self) -> logs::LogSettings {
+        logs::LogSettings {
+            filter: self.log.clone(),
+            format: self.log_format,
+            mask: self.mask_logs,
+            repeats: self.log_repeats,
+        }
+    }
+
+    /// What counts as healthy.
+    pub(crate) const fn health_limits(&self) -> HealthLimits {
+        HealthLimits { kafka_away: self.kafka_away_limit, silence: self.hang_limit }
+    }
 }
 
 impl Default for Process {
     fn default() -> Self {
+        let health = HealthLimits::default();
         Self {
             region: String::new(),
             replica: String::new(),
             admin: SocketAddr::from(([0, 0, 0, 0], 9464)),
             grace: Duration::from_secs(25),
             log: "info".to_owned(),
-            log_format: logs::Format::Text,
+            log_format: logs::Format::Auto,
             mask_logs: logs::Mask::None,
+            log_repeats: logs::RepeatSettings::default(),
+            kafka_away_limit: health.kafka_away,
+            hang_limit: health.silence,
         }
     }
 }
@@ -155,6 +186,7 @@ impl Kafka {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FrontendConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
     /// Where gateways are served.
@@ -173,6 +205,7 @@ pub(crate) struct FrontendConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DecoderConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) decoder: DecoderSettings,
     /// Models beside, or over, the built-in ones.
@@ -193,6 +226,7 @@ pub(crate) struct GapsConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CommandGatewayConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) command_gateway: CommandGatewaySettings,
     /// The models of frontends and decoders.
@@ -204,6 +238,7 @@ pub(crate) struct CommandGatewayConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ApiConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) api: ApiSettings,
     pub(crate) public: PublicSettings,
@@ -220,6 +255,7 @@ pub(crate) struct ApiConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RunConfig {
     pub(crate) process: Process,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) kafka: Kafka,
     pub(crate) frontend: FrontendSettings,
     /// Where gateways are served.
@@ -268,6 +304,11 @@ pub(crate) fn catalogue(
         .map_err(|err| Usage(format!("[models] is not usable: {err}")).into())
 }
 
+/// Whether the values of the export of spans are usable.
+pub(crate) fn check_telemetry(settings: &TelemetrySettings) -> Result<()> {
+    settings.check().map_err(|err| Usage(err.to_string()).into())
+}
+
 /// Whether the values of the decoder are usable.
 pub(crate) fn check_decoder(settings: &DecoderSettings) -> Result<()> {
     settings.check().map_err(|err| Usage(err.to_string()).into())
@@ -294,7 +335,7 @@ pub(crate) struct ServiceFlags {
     /// What to log: error, warn, info, debug, trace, or a filter such as "info,fleetwire_mqtt=debug"
     #[arg(long, value_name = "FILTER", env = "FLEETWIRE_LOG")]
     pub(crate) log: Option<String>,
-    /// How log lines look
+    /// How log lines look [default: auto, which is text on a terminal and JSON otherwise]
     #[arg(long, value_name = "FORMAT", env = "FLEETWIRE_LOG_FORMAT")]
     pub(crate) log_format: Option<logs::Format>,
 }

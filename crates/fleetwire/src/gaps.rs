@@ -60,11 +60,11 @@ fn serve(flags: &ServiceFlags) -> Result<Exit> {
     flags.apply(&mut config.process, &mut config.kafka);
     check(&config.gaps)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
-    let metrics = start_process(&config.process)?;
+    let telemetry = start_process(&config.process)?;
     process::block_on(async {
         let mut parts = Parts::new(&config.process, kafka, topics);
         parts.add_topic_check(&config.kafka);
-        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         parts.add_gaps(&config.gaps)?;
         parts.add_admin(admin);
         process::serve(parts.stages, config.process.grace).await

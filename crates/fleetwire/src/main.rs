@@ -1,6 +1,7 @@
 //! The `fleetwire` binary: every service of the pipeline, and the tools around it, as subcommands.
 
 mod api;
+mod backup;
 mod banner;
 mod check_config;
 mod client;
@@ -13,6 +14,7 @@ mod device;
 mod gaps;
 mod json;
 mod mapping;
+mod metrics_reference;
 mod model;
 mod parts;
 mod process;
@@ -26,8 +28,11 @@ mod table;
 mod target;
 mod topic_check;
 mod topics;
+mod trace;
 mod watch;
 mod when;
+mod whole;
+mod writer;
 
 use std::process::ExitCode;
 
@@ -77,6 +82,8 @@ enum Command {
     Decode(decode::DecodeArgs),
     /// Show what flows, live
     Watch(watch::WatchArgs),
+    /// Follow one device: each step of its publishes and commands, live, through every service
+    Trace(trace::TraceArgs),
     /// Look at what could not be decoded, and decode it again
     DeadLetters(dead_letters::DeadLettersArgs),
     /// Decode a range of stored publishes again, or compare it with what was produced
@@ -90,8 +97,14 @@ enum Command {
     Model(model::ModelArgs),
     /// Write a mapping for JSON payloads, and test it on samples
     Mapping(mapping::MappingArgs),
+    /// Print the reference of all metrics
+    Metrics(metrics_reference::MetricsArgs),
     /// Create the Kafka topics, or check them
     Topics(topics::TopicsArgs),
+    /// Back up the registry and the audit trail
+    Export(backup::ExportArgs),
+    /// Take a backup back, into a new cluster
+    Import(backup::ImportArgs),
     /// Check a configuration file without starting anything
     CheckConfig(check_config::CheckConfigArgs),
     /// Print shell completions
@@ -112,13 +125,17 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::simulate(&args),
         Command::Decode(args) => decode::decode(&args),
         Command::Watch(args) => watch::watch(&args),
+        Command::Trace(args) => trace::trace(&args),
         Command::DeadLetters(args) => dead_letters::dead_letters(args),
         Command::Replay(args) => replay::replay(args),
         Command::Device(args) => device::device(&args),
         Command::Order(args) => command::command(&args),
         Command::Model(args) => model::model(&args),
         Command::Mapping(args) => mapping::mapping(&args),
+        Command::Metrics(args) => metrics_reference::metrics(&args),
         Command::Topics(args) => topics::topics(&args),
+        Command::Export(args) => backup::export(args),
+        Command::Import(args) => backup::import(args),
         Command::CheckConfig(args) => check_config::check(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "fleetwire", &mut std::io::stdout());

@@ -25,9 +25,11 @@ use fleetwire_service::exit::Exit;
 use fleetwire_service::health::Health;
 use fleetwire_service::stages::Stages;
 use fleetwire_state::{StateSettings, States};
+use fleetwire_trace::{Exporter, Identity, Place, Telemetry, TelemetrySettings, Tracer};
 use secrecy::SecretString;
 
 use crate::config::{Kafka, Process};
+use crate::process::Usage;
 use crate::service::Logins;
 use crate::{process, topic_check};
 
@@ -59,22 +61,47 @@ pub(crate) struct Parts {
     kafka: ClientSettings,
     topics: Topics,
     origin: Origin,
+    tracer: Tracer,
+    /// What takes spans to a collector, until it is added as a task.
+    exporter: Option<Exporter>,
     grace: Duration,
 }
+
+/// How long the last steps of devices that are followed may take at a stop.
+const LAST_STEPS: Duration = Duration::from_secs(2);
 
 impl Parts {
     pub(crate) fn new(process: &Process, kafka: ClientSettings, topics: Topics) -> Self {
         let replica = Some(process.replica.clone()).filter(|name| !name.is_empty());
         let host = || hostname::get().ok().and_then(|name| name.into_string().ok());
         let frontend_id = replica.or_else(host).unwrap_or_else(|| "unnamed".to_owned());
+        let place = Place { kafka: kafka.clone(), topics: topics.clone(), replica: frontend_id.clone() };
+        let (stages, health) = (Stages::default(), Health::new(process.health_limits()));
+        health.stops_with(stages.stopping());
         Self {
-            stages: Stages::default(),
-            health: Health::default(),
+            stages,
+            health,
+            tracer: Tracer::new(place, None),
+            exporter: None,
             kafka,
             topics,
             origin: Origin { frontend_id, region: process.region.clone(), host: String::new() },
             grace: process.grace,
         }
+    }
+
+    /// The same, with spans for an OpenTelemetry collector where the settings name one. Before any part is added; needs a
+    /// runtime.
+    pub(crate) fn exporting(mut self, settings: &TelemetrySettings, service: &'static str) -> Result<Self> {
+        let replica = self.origin.frontend_id.clone();
+        let region = self.origin.region.clone();
+        let identity = Identity { service, instance: replica.clone(), version: build::version(), region };
+        let made = Telemetry::new(settings, &identity).map_err(|err| Usage(err.to_string()))?;
+        let (telemetry, exporter) = made.unzip();
+        let place = Place { kafka: self.kafka.clone(), topics: self.topics.clone(), replica };
+        self.tracer = Tracer::new(place, telemetry);
+        self.exporter = exporter;
+        Ok(self)
     }
 
     /// The same, for a deployment that devices reach under this host name.
@@ -85,7 +112,8 @@ impl Parts {
 
     /// The registry's view, to be followed once its task is added by [`Self::finish`].
     pub(crate) fn registry(&self, catalogue: Catalogue) -> Registry {
-        Registry::new(self.kafka.clone(), &self.topics, catalogue, self.health.condition("registry"))
+        let condition = self.health.condition("registry");
+        Registry::new(self.kafka.clone(), &self.topics, catalogue, condition).with_tracer(self.tracer.clone())
     }
 
     /// Adds a frontend; returns where devices connect.
@@ -108,6 +136,7 @@ impl Parts {
             downlink: downlink.clone(),
             downlink_tokens: logins.gateways,
             origin: self.origin.clone(),
+            tracer: self.tracer.clone(),
             health: self.health.clone(),
             grace: self.grace,
         };
@@ -122,6 +151,7 @@ impl Parts {
             catalogue: registry.devices().catalogue(),
             devices: registry.devices(),
             caught_up: registry.caught_up(),
+            tracer: self.tracer.clone(),
             health: self.health.clone(),
             version: build::version(),
             replica: self.origin.frontend_id.clone(),
@@ -154,6 +184,7 @@ impl Parts {
             topics: self.topics.clone(),
             devices: registry.devices(),
             caught_up: registry.caught_up(),
+            tracer: self.tracer.clone(),
             token,
             health: self.health.clone(),
             version: build::version(),
@@ -192,6 +223,7 @@ impl Parts {
             topics: self.topics.clone(),
             devices: registry.devices(),
             caught_up: registry.caught_up(),
+            tracer: self.tracer.clone(),
             registrar,
             health: self.health.clone(),
             replica: self.origin.frontend_id.clone(),
@@ -238,6 +270,7 @@ impl Parts {
             accounts: with_built_in(parts.accounts),
             knocks: parts.knocks,
             states: parts.states,
+            tracer: self.tracer.clone(),
             public: parts.public,
             tokens: parts.tokens,
             health: self.health.clone(),
@@ -256,13 +289,25 @@ impl Parts {
 
     /// Adds what stops last.
     pub(crate) fn add_last(&mut self, registry: Registry, admin: Admin) {
-        let stop = self.stages.open("registry");
-        self.stages.spawn_blocking("registry follower", move || Ok(registry.follow(&stop)?));
+        let (stop, tracer) = (self.stages.open("registry"), self.tracer.clone());
+        self.stages.spawn_blocking("registry follower", move || {
+            let outcome = registry.follow(&stop);
+            // Everything that tells steps has stopped. They are told as far as there is room, so none is missed.
+            let _told = tracer.flush(LAST_STEPS);
+            Ok(outcome?)
+        });
         self.add_admin(admin);
     }
 
     /// Adds the admin HTTP, after everything else.
     pub(crate) fn add_admin(&mut self, admin: Admin) {
+        if let Some(exporter) = self.exporter.take() {
+            let stop = self.stages.open("telemetry");
+            self.stages.spawn("export of spans", async move {
+                exporter.run(stop).await;
+                Ok(())
+            });
+        }
         let stop = self.stages.open("admin");
         self.stages.spawn("admin HTTP", admin.run(stop));
     }

@@ -70,7 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
     let accounts = logins.accounts.clone();
     let topics = config.kafka.topics()?;
     let (tokens, token) = tokens(&config)?;
-    let metrics = start_process(&config.process)?;
+    let telemetry = start_process(&config.process)?;
     let data_dir = DataDir::take(&args.data_dir.clone().unwrap_or_else(runfile::default_data_dir))?;
     process::block_on(async {
         let log = Log::open(&config, &topics, &data_dir)?;
@@ -80,9 +80,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit> {
             activate_samples(&client, &topics)?;
         }
 
-        let parts = Parts::new(&config.process, client.clone(), topics.clone());
-        let mut parts = parts.reached_at(&config.public.host);
-        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let mut parts = parts(&config, client.clone(), topics.clone())?;
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let admin_address = admin.address()?;
         let needs = Needs { catalogue, logins, tokens, isolation: log.isolation(), admin };
         let Listening { frontend, api } = add_pipeline(&mut parts, &config, needs)?;
@@ -132,6 +131,12 @@ struct Needs {
     tokens: Tokens,
     isolation: Isolation,
     admin: Admin,
+}
+
+/// The process without its parts.
+fn parts(config: &RunConfig, client: ClientSettings, topics: Topics) -> Result<Parts> {
+    let parts = Parts::new(&config.process, client, topics).reached_at(&config.public.host);
+    parts.exporting(&config.telemetry, "fleetwire")
 }
 
 /// Where the pipeline listens.
@@ -196,6 +201,7 @@ fn config(args: &RunArgs) -> Result<RunConfig> {
 fn check(config: &RunConfig, catalogue: Catalogue) -> Result<()> {
     transports::check(&config.frontend)?;
     config::check_decoder(&config.decoder)?;
+    config::check_telemetry(&config.telemetry)?;
     if config.kafka.brokers.is_empty() && config.decoder.exactly_once {
         let why = "the embedded log does not isolate transactions";
         let hint = "name an Apache Kafka with --kafka, or leave exactly_once off";

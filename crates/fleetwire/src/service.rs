@@ -10,7 +10,7 @@ use fleetwire_frontend::auth::subscriber::{SubscriberSettings, Subscribers};
 use fleetwire_frontend::transports;
 use fleetwire_registry::account::{AccountSettings, WellKnown};
 use fleetwire_registry::{Accounts, CodecSettings};
-use fleetwire_service::admin::Admin;
+use fleetwire_service::admin::{Admin, Telemetry};
 use fleetwire_service::exit::Exit;
 use fleetwire_service::{logs, metrics, open_files, secret};
 
@@ -58,6 +58,7 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     args.public.apply(&mut config.public);
     config.public.check()?;
     transports::check(&config.frontend)?;
+    config::check_telemetry(&config.telemetry)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let well_known =
         if config.frontend.allow_well_known_passwords { WellKnown::Allowed } else { WellKnown::Refused };
@@ -65,11 +66,12 @@ pub(crate) fn frontend(args: &FrontendArgs) -> Result<Exit> {
     config.downlink.check(&logins.gateways).map_err(|err| Usage(err.to_string()))?;
     let catalogue =
         config::catalogue(&config.models, &CodecSettings::default(), args.flags.config.as_deref())?;
-    let metrics = start_process(&config.process)?;
+    let telemetry = start_process(&config.process)?;
     process::block_on(async {
-        let mut parts = Parts::new(&config.process, kafka, topics).reached_at(&config.public.host);
+        let parts = Parts::new(&config.process, kafka, topics).reached_at(&config.public.host);
+        let mut parts = parts.exporting(&config.telemetry, "fleetwire-frontend")?;
         parts.add_topic_check(&config.kafka);
-        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let registry = parts.registry(catalogue);
         parts.add_frontend(&config.frontend, &config.downlink, logins, &registry)?;
         parts.finish(registry, admin).await
@@ -80,25 +82,33 @@ pub(crate) fn decoder(args: &DecoderArgs) -> Result<Exit> {
     let mut config: DecoderConfig = config::load(args.flags.config.as_deref())?;
     args.flags.apply(&mut config.process, &mut config.kafka);
     config::check_decoder(&config.decoder)?;
+    config::check_telemetry(&config.telemetry)?;
     let (kafka, topics) = (config.kafka.client()?, config.kafka.topics()?);
     let catalogue =
         config::catalogue(&config.models, &config.decoder.codecs(), args.flags.config.as_deref())?;
-    let metrics = start_process(&config.process)?;
+    let telemetry = start_process(&config.process)?;
     process::block_on(async {
-        let mut parts = Parts::new(&config.process, kafka, topics);
+        let parts = Parts::new(&config.process, kafka, topics);
+        let mut parts = parts.exporting(&config.telemetry, "fleetwire-decoder")?;
         parts.add_topic_check(&config.kafka);
-        let admin = Admin::bind(config.process.admin, parts.health.clone(), metrics).await?;
+        let admin = Admin::bind(config.process.admin, parts.health.clone(), telemetry).await?;
         let registry = parts.registry(catalogue);
         parts.add_decoder(&config.decoder, &registry)?;
         parts.finish(registry, admin).await
     })
 }
 
-/// Open files, logs and metrics of a service.
-pub(crate) fn start_process(process: &Process) -> Result<metrics::PrometheusHandle> {
+/// Set by `make bench-metrics` alone.
+const NO_METRICS: &str = "FLEETWIRE_BENCH_NO_METRICS";
+
+/// Open files, metrics and logs of a service; in this order, because logs are counted.
+pub(crate) fn start_process(process: &Process) -> Result<Telemetry> {
     open_files::raise();
-    logs::init(&process.log, process.log_format, process.mask_logs)?;
-    metrics::install()
+    // What metrics cost is measured by leaving them out; nobody else has a reason to.
+    let is_left_out = std::env::var_os(NO_METRICS).is_some();
+    let metrics = if is_left_out { metrics::install_nothing() } else { metrics::install()? };
+    let logs = logs::start(&process.logs(), Vec::new())?;
+    Ok(Telemetry { metrics, logs })
 }
 
 /// Who may come in.

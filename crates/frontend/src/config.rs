@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::canary::CanarySettings;
 use crate::logins::LoginSettings;
 use crate::presence::PresenceSettings;
 use crate::session_settings::SessionSettings;
@@ -48,6 +49,8 @@ pub struct FrontendSettings {
     pub gate: Gate,
     /// What it tells of its sessions.
     pub presence: PresenceSettings,
+    /// How it looks whether it serves.
+    pub canary: CanarySettings,
 }
 
 /// What becomes of a device that nobody activated.
@@ -79,6 +82,7 @@ impl Default for FrontendSettings {
             proxy_protocol: ProxyProtocol::default(),
             gate: Gate::default(),
             presence: PresenceSettings::default(),
+            canary: CanarySettings::default(),
         }
     }
 }

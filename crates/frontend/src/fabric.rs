@@ -155,7 +155,7 @@ impl Dispatcher {
     ) -> Result<()> {
         let mut canary = interval(CANARY_EVERY);
         canary.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_seen = Instant::now();
+        let (mut last_seen, pulse) = (Instant::now(), condition.pulse());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -170,6 +170,7 @@ impl Dispatcher {
                         let (topic, payload) = (forward.publish.topic, forward.publish.payload);
                         if topic == CANARY {
                             last_seen = Instant::now();
+                            pulse.beat();
                             condition.ready();
                         } else if let Some(outgoing) = self.fabric.parse(&topic, payload) {
                             deliver(outgoing);

@@ -35,6 +35,8 @@ pub enum Identity {
         /// What its records begin with.
         head: Head,
     },
+    /// This process, which looks whether it serves. What it publishes goes nowhere.
+    Canary,
     /// A person or a program that watches. What it publishes never goes to Kafka.
     Subscriber {
         /// Held until the session ends, and counted against the account.

@@ -8,6 +8,7 @@ use fleetwire_kafka::{Delivery, DeliveryError, Producer, Record, SendError};
 use fleetwire_model::{TYPE_HEADER, Topic, Topics};
 use fleetwire_mqtt::{FailureReason, Ingest, Outcome, Publish, Receipt, SessionFacts, Sessions};
 use fleetwire_service::clock;
+use fleetwire_trace::{TRACEPARENT, Tracer};
 
 use crate::directory::Directory;
 use crate::fabric::Fabric;
@@ -15,6 +16,7 @@ use crate::identity::Identity;
 use crate::metrics::IngestMetrics;
 use crate::mirror::Envelope;
 use crate::record::{self, Source};
+use crate::trail::{Teller, Ticket, Trail};
 
 pub use crate::record::Origin;
 
@@ -24,7 +26,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(100);
 /// Writes raw publishes to Kafka.
 #[derive(Debug)]
 pub struct KafkaIngest {
-    producer: Producer<Receipt>,
+    producer: Producer<Ticket>,
+    tracer: Tracer,
     directory: Directory,
     origin: Origin,
     raw: String,
@@ -45,7 +48,7 @@ struct Listeners {
 impl KafkaIngest {
     /// Ingest over a producer whose deliveries go to [`settle`].
     pub fn new(
-        producer: Producer<Receipt>,
+        producer: Producer<Ticket>,
         directory: Directory,
         origin: Origin,
         topics: &Topics,
@@ -54,6 +57,7 @@ impl KafkaIngest {
         let (raw, held) = (topics.name(Topic::Raw), topics.name(Topic::Held));
         Self {
             producer,
+            tracer: Tracer::off(),
             directory,
             origin,
             raw,
@@ -64,14 +68,29 @@ impl KafkaIngest {
         }
     }
 
+    /// The same, which tells the steps of devices that are followed.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
+    }
+
+    /// Shows how many publishes wait for Kafka.
+    pub(crate) fn count_in_flight(&self) {
+        self.metrics.in_flight(self.producer.in_flight());
+    }
+
     /// The producer, to flush at the end.
-    pub fn producer(&self) -> &Producer<Receipt> {
+    pub fn producer(&self) -> &Producer<Ticket> {
         &self.producer
     }
 }
 
 /// Answers a publish when Kafka has answered. Runs on the producer's thread.
-pub fn settle(delivery: &Delivery<'_>, receipt: Receipt, metrics: &IngestMetrics) {
+pub fn settle(delivery: &Delivery<'_>, ticket: Ticket, metrics: &IngestMetrics) {
+    let Ticket { receipt, trail } = ticket;
+    if let Some(trail) = trail {
+        trail.settled(delivery);
+    }
     let outcome = match &delivery.outcome {
         Ok(_) => Outcome::Stored,
         Err(err) => {
@@ -90,6 +109,16 @@ const fn reason(error: DeliveryError) -> FailureReason {
     }
 }
 
+/// What becomes of a publish that is of no device and of nobody who listens.
+const fn without_store(identity: Option<&Identity>) -> Outcome {
+    match identity {
+        // It asks only whether it is answered.
+        Some(Identity::Canary) => Outcome::Stored,
+        // Every grant of our authenticator carries an identity.
+        _ => Outcome::Failed(FailureReason::NotStored),
+    }
+}
+
 impl Ingest for KafkaIngest {
     fn offer(
         &self,
@@ -104,6 +133,9 @@ impl Ingest for KafkaIngest {
                 if let (None, Some(visit)) = (&found, visit)
                     && visit.may_publish(publish.payload.len(), Instant::now()).is_err()
                 {
+                    if let Some(teller) = Teller::of(&self.tracer, session, device.as_str(), &publish) {
+                        teller.refused(&publish, "quota_exceeded");
+                    }
                     receipt.complete(Outcome::Failed(FailureReason::QuotaExceeded));
                     return Ok(());
                 }
@@ -112,6 +144,7 @@ impl Ingest for KafkaIngest {
                     handover.held(clock::unix_ms());
                 } else if !handover.is_over(clock::unix_ms()) {
                     self.is_handing_over.store(true, Ordering::Relaxed);
+                    self.waits(session, device.as_str(), &publish, "release");
                     return Err((publish, receipt));
                 }
                 Source {
@@ -128,37 +161,12 @@ impl Ingest for KafkaIngest {
                 Source { key: client_id, client_id, device: "", model: None, direct: true, head }
             }
             Some(Identity::Subscriber { .. }) => return self.to_listeners(session, publish, receipt),
-            // Every grant of our authenticator carries one.
-            None => {
-                receipt.complete(Outcome::Failed(FailureReason::NotStored));
+            of_nobody @ (Some(Identity::Canary) | None) => {
+                receipt.complete(without_store(of_nobody));
                 return Ok(());
             }
         };
-        let topic = if source.direct { &self.raw } else { &self.held };
-        let received_ms = i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX);
-        let sent = record::with(&self.origin, session, &source, &publish, |value| {
-            let record = Record {
-                topic,
-                key: Some(source.key.as_bytes()),
-                payload: Some(value),
-                timestamp_ms: Some(received_ms),
-                headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
-            };
-            self.producer.send(record, receipt)
-        });
-        match sent {
-            Ok(()) => {
-                self.metrics.taken(publish.qos, source.direct, publish.payload.len());
-                self.show_listeners(session, &publish, source.client_id);
-                Ok(())
-            }
-            Err((SendError::Full, receipt)) => Err((publish, receipt)),
-            Err((err, receipt)) => {
-                self.metrics.failed(err.code());
-                receipt.complete(Outcome::Failed(FailureReason::NotStored));
-                Ok(())
-            }
-        }
+        self.send(session, &source, publish, receipt)
     }
 
     async fn room(&self) {
@@ -175,6 +183,72 @@ impl Ingest for KafkaIngest {
 }
 
 impl KafkaIngest {
+    /// Hands a publish to Kafka's client; gives it back if there is no room.
+    fn send(
+        &self,
+        session: &SessionFacts,
+        source: &Source<'_>,
+        publish: Publish,
+        receipt: Receipt,
+    ) -> Result<(), (Publish, Receipt)> {
+        let topic = if source.direct { &self.raw } else { &self.held };
+        let received_ms = i64::try_from(publish.received_at_ms).unwrap_or(i64::MAX);
+        let trail = Trail::begin(&self.tracer, session, source.key, &publish);
+        let teller = trail.as_ref().and_then(|trail| trail.teller());
+        let traceparent = trail.as_ref().and_then(|trail| trail.traceparent());
+        let both;
+        let one = [(TYPE_HEADER, b"fleetwire.v1.RawPublish".as_slice())];
+        let headers: &[(&str, &[u8])] = if let (Some(value), [kind]) = (&traceparent, one) {
+            both = [kind, (TRACEPARENT, value.as_bytes())];
+            &both
+        } else {
+            &one
+        };
+        let ticket = Ticket { receipt, trail };
+        let sent = record::with(&self.origin, session, source, &publish, |value| {
+            let record = Record {
+                topic,
+                key: Some(source.key.as_bytes()),
+                payload: Some(value),
+                timestamp_ms: Some(received_ms),
+                headers,
+            };
+            self.producer.send(record, ticket)
+        });
+        match sent {
+            Ok(()) => {
+                self.metrics.taken(publish.qos, source.direct, publish.payload.len());
+                self.show_listeners(session, &publish, source.client_id);
+                if let Some(teller) = teller {
+                    teller.handed_over(&publish, topic);
+                }
+                Ok(())
+            }
+            Err((SendError::Full, ticket)) => {
+                self.waits(session, source.key, &publish, "no_room");
+                if let Some(trail) = ticket.trail {
+                    trail.discard();
+                }
+                Err((publish, ticket.receipt))
+            }
+            Err((err, ticket)) => {
+                self.metrics.failed(err.code());
+                if let Some(trail) = ticket.trail {
+                    trail.not_stored(err.code());
+                }
+                ticket.receipt.complete(Outcome::Failed(FailureReason::NotStored));
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells once of a publish that it waits.
+    fn waits(&self, session: &SessionFacts, name: &str, publish: &Publish, why: &'static str) {
+        if let Some(teller) = Teller::of(&self.tracer, session, name, publish) {
+            teller.waits(publish, why);
+        }
+    }
+
     /// Lets sessions that listen see what devices publish, and hear what subscribers do.
     pub fn connect_listeners(&self, fabric: Fabric, sessions: Sessions) {
         // There is one fabric; a second call would change nothing.

@@ -4,6 +4,7 @@
 //! Payloads are never looked into here; that is the decoder's work.
 
 pub mod auth;
+mod canary;
 pub mod config;
 pub mod directory;
 mod dispatch;
@@ -22,9 +23,13 @@ pub mod revoked;
 pub mod service;
 mod session_metrics;
 pub mod session_settings;
+mod steps;
 pub mod strangers;
+mod trail;
 pub mod transports;
 
+pub use canary::CanarySettings;
 pub use config::FrontendSettings;
+pub use metrics::SECTION as METRICS;
 pub use presence::PresenceSettings;
 pub use service::{Dependencies, Frontend, start};

@@ -115,14 +115,14 @@ pub struct Throttled;
 impl Logins {
     /// Nobody has failed yet.
     pub fn new(settings: &LoginSettings, start: Instant, metrics: LoginMetrics) -> Self {
-        let buckets = |limit, of| Buckets::new(limit, settings.remembered, metrics.forgotten(of));
+        let buckets = |limit, of| Buckets::new(limit, settings.remembered, LoginMetrics::forgotten(of));
         Self {
             exempt: settings.exempt.clone(),
             start,
             hasher: RandomState::new(),
             addresses: buckets(settings.address, "address"),
             client_ids: buckets(settings.client_id, "client_id"),
-            pairs: memory(settings.remembered, metrics.forgotten("pair")),
+            pairs: memory(settings.remembered, LoginMetrics::forgotten("pair")),
             metrics,
         }
     }

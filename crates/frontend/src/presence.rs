@@ -25,11 +25,19 @@ use tokio::sync::Notify;
 
 use crate::identity::Identity;
 use crate::metrics::DoorMetrics;
+use crate::steps::Steps;
+pub(crate) use metrics::METRICS;
 use metrics::PresenceMetrics;
 use table::{Change, Seen, Table};
 
 pub(crate) use told::Told;
 pub(crate) use writer::Names;
+
+/// Makes every handle, for the test that compares them with the list.
+#[cfg(test)]
+pub(crate) fn make_metrics() {
+    drop(PresenceMetrics::new());
+}
 
 /// Settings of what a frontend tells of its sessions; `[frontend.presence]` in the sample.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -142,11 +150,13 @@ impl Presence {
 pub(crate) struct Watchers {
     pub(crate) metrics: DoorMetrics,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) steps: Steps,
 }
 
 impl Observer for Watchers {
     fn on(&self, event: Event<'_>) {
         self.presence.note(&event);
+        self.steps.note(&event);
         self.metrics.on(event);
     }
 }

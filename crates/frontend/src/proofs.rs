@@ -4,7 +4,27 @@ use std::collections::BTreeMap;
 
 use fleetwire_registry::Accounts;
 use fleetwire_registry::account::{PASSWORDS, PasswordRule};
-use metrics::{Counter, counter, describe_counter};
+use fleetwire_service::metrics::{Label, Metric};
+use metrics::Counter;
+
+const LOGINS: Metric = Metric::counter(
+    "fleetwire_frontend_logins_total",
+    "Logins of device accounts that were let in, by the password that was used.",
+)
+.labels(&[
+    Label::text("account", "its name"),
+    Label::words("password", &["1", "2", "3", "own", "certificate"]).note(
+        "a number is that of the account's password, `own` is the device's; those that the account \
+         has are there from the start",
+    ),
+])
+.worry(
+    "Logins with an old password when a change of it should be over. See \
+     [operations.md](operations.md#changing-an-accounts-password).",
+);
+
+/// What is counted here.
+pub(crate) const METRICS: &[Metric] = &[LOGINS];
 
 /// What let a client in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +60,7 @@ pub(crate) struct ProofMetrics(BTreeMap<String, Vec<(Proof, Counter)>>);
 impl ProofMetrics {
     /// Makes the handles. What an account has is there from the start, at zero.
     pub(crate) fn new(accounts: &Accounts) -> Self {
-        let name = "fleetwire_frontend_logins_total";
-        describe_counter!(
-            name,
-            "Logins of device accounts that were let in, by account and by the password that was used."
-        );
+        LOGINS.describe();
         let handles = accounts.iter().map(|account| {
             let is_possible = |proof: &Proof| match proof {
                 Proof::Shared(number) => account.passwords().any(|set| set == *number),
@@ -52,7 +68,7 @@ impl ProofMetrics {
                 Proof::Certificate => account.settings.password == PasswordRule::Certificate,
             };
             let handle = |proof: Proof| {
-                let counter = counter!(name, "account" => account.name.clone(), "password" => proof.code());
+                let counter = LOGINS.counter_of([account.name.clone(), proof.code().to_owned()]);
                 counter.increment(0);
                 (proof, counter)
             };

@@ -11,13 +11,24 @@ use anyhow::Result;
 use compact_str::CompactString;
 use fleetwire_mqtt::{End, Sessions};
 use fleetwire_registry::{Login, Notice, PasswordHash};
-use fleetwire_service::metrics::CounterFamily;
-use metrics::describe_counter;
+use fleetwire_service::metrics::{CounterFamily, Label, Metric};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::directory::Directory;
 use crate::identity::Identity;
+
+const SESSIONS_REVOKED: Metric = Metric::counter(
+    "fleetwire_frontend_sessions_revoked_total",
+    "Sessions that were closed because their device would not be let in any more as it came: it was \
+     removed from the registry (or its new record is not usable), it is disabled, it belongs to \
+     another account, its own password is another.",
+)
+.from_start(&[Label::words("reason", &["removed", "disabled", "account", "password"])])
+.worry("Grows and nobody changed devices.");
+
+/// What is counted here.
+pub(crate) const METRICS: &[Metric] = &[SESSIONS_REVOKED];
 
 /// Changed devices that may wait to be looked at; beyond, every session is looked at once.
 const WAITING: usize = 10_000;
@@ -84,6 +95,11 @@ impl Admitted {
     }
 }
 
+/// By why they were closed.
+pub(crate) fn counters() -> CounterFamily {
+    SESSIONS_REVOKED.family_with(&Revoked::ALL.map(Revoked::code))
+}
+
 /// Judges sessions by the registry as it is now.
 #[derive(Debug)]
 pub(crate) struct Revoker {
@@ -93,12 +109,7 @@ pub(crate) struct Revoker {
 
 impl Revoker {
     pub(crate) fn new(directory: Directory) -> Self {
-        let name = "fleetwire_frontend_sessions_revoked_total";
-        describe_counter!(
-            name,
-            "Sessions that were closed because the registry's word on their device changed, by what changed."
-        );
-        Self { directory, revoked: CounterFamily::new(name, "reason", &Revoked::ALL.map(Revoked::code)) }
+        Self { directory, revoked: counters() }
     }
 
     /// Whether a session is to be closed. Counted: whoever asks closes it then.

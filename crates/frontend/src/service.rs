@@ -9,13 +9,14 @@ use fleetwire_downlink::{DownlinkServerSettings, Tokens};
 use fleetwire_kafka::{ClientSettings, Producer};
 use fleetwire_model::{Topic, Topics};
 use fleetwire_mqtt::{
-    self as mqtt, Authenticator, BindError, Ingest, Limits, Listener, Parts, Server, Transport,
+    self as mqtt, Authenticator, BindError, Ingest, Insider, Limits, Listener, Parts, Server, Transport,
 };
 use fleetwire_registry::Accounts;
 use fleetwire_service::clock;
 use fleetwire_service::health::{Condition, Health};
 use fleetwire_service::open_files;
 use fleetwire_service::stages::Stages;
+use fleetwire_trace::Tracer;
 use tokio::time::{Instant, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,6 +24,7 @@ use ulid::Ulid;
 
 use crate::auth::Doorkeeper;
 use crate::auth::subscriber::Subscribers;
+use crate::canary::{Canary, CanaryAccount, Unseen};
 use crate::config::FrontendSettings;
 use crate::directory::Directory;
 use crate::dispatch::dispatch;
@@ -32,6 +34,7 @@ use crate::ingest::{self, KafkaIngest, Origin};
 use crate::metrics::{DoorMetrics, IngestMetrics};
 use crate::presence::{Names, Told, Watchers};
 use crate::revoked::Revoker;
+use crate::steps::Steps;
 use crate::transports;
 
 /// How often the producer's connection is looked at for readiness.
@@ -56,6 +59,8 @@ pub struct Dependencies {
     pub downlink_tokens: Tokens,
     /// Who this frontend is.
     pub origin: Origin,
+    /// Whom to follow.
+    pub tracer: Tracer,
     /// Conditions of the process.
     pub health: Health,
     /// How long a drain may take in all.
@@ -80,12 +85,15 @@ pub struct Frontend {
 /// producer, then what is told of the sessions.
 pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stages) -> Result<Frontend> {
     let Dependencies { kafka, topics, directory, accounts, subscribers, origin, health, grace, .. } = needs;
+    let tracer = needs.tracer;
     let downlinks = Downlinks::bind(&needs.downlink, needs.downlink_tokens)?;
     let metrics = IngestMetrics::new();
     let producer = Producer::new(&kafka, {
         let metrics = metrics.clone();
-        move |delivery, receipt| ingest::settle(&delivery, receipt, &metrics)
+        move |delivery, ticket| ingest::settle(&delivery, ticket, &metrics)
     })?;
+    let names_of_accounts = accounts.iter().map(|account| &*account.name).chain(subscribers.names());
+    let door = DoorMetrics::new(names_of_accounts.map(str::to_owned));
     let names = Names {
         topic: topics.name(Topic::Sessions),
         frontend_id: origin.frontend_id.clone(),
@@ -93,14 +101,18 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
         address: downlinks.advertised(),
     };
     let told = Told::new(&kafka, names, directory.clone(), settings)?;
-    let ingest = Arc::new(KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics));
+    let ingest = KafkaIngest::new(producer, directory.clone(), origin, &topics, metrics);
+    let ingest = Arc::new(ingest.with_tracer(tracer.clone()));
+    let steps = Steps::new(tracer.clone(), directory.clone(), accounts.clone());
+    let canary = CanaryAccount::new(Insider::default())?;
+    let doorkeeper = Doorkeeper::new(accounts, subscribers, directory.clone(), settings);
     let parts = Parts {
-        authenticator: Arc::new(Doorkeeper::new(accounts, subscribers, directory.clone(), settings)),
+        authenticator: Arc::new(doorkeeper.with_canary(canary.clone())),
         ingest: Arc::clone(&ingest),
-        observer: Arc::new(Watchers { metrics: DoorMetrics::new(), presence: told.presence() }),
+        observer: Arc::new(Unseen(Watchers { metrics: door, presence: told.presence(), steps })),
         unix_ms: || u64::try_from(clock::unix_ms()).unwrap_or(0),
     };
-    let server = bind(settings, grace, parts)?;
+    let server = bind(settings, (grace, canary.insider()), parts)?;
     let listeners = server.listeners();
     let address = server.local_addr().context("the MQTT address is unknown")?;
     let (fabric, dispatcher) = fabric::start()?;
@@ -108,12 +120,14 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
     ingest.connect_listeners(fabric.clone(), sessions.clone());
 
     let crossings = Arc::new(Crossings::default());
-    let way = (fabric, Arc::clone(&crossings));
+    let way = (fabric, Arc::clone(&crossings), tracer);
     let downlink = downlinks.add_to(stages, sessions.clone(), way, grace.mul_f64(0.1));
     let stop = stages.open("sessions");
     let dispatching = dispatch(dispatcher, stop.clone(), &health, sessions.clone(), crossings);
     stages.spawn("downlink dispatcher", dispatching);
     stages.spawn("revoked sessions", Revoker::new(directory).run(server.sessions(), stop.clone()));
+    let canary = Canary::new(settings.canary, canary, address, &health);
+    stages.spawn("MQTT canary", canary.run(stop.clone()));
     stages.spawn("MQTT listener", async move {
         server.run(stop.clone()).await;
         ensure!(stop.is_cancelled(), "the listener ended early");
@@ -132,7 +146,7 @@ pub fn start(settings: &FrontendSettings, needs: Dependencies, stages: &mut Stag
 /// Checks the settings against each other and against the limit of open files, and binds.
 fn bind<A: Authenticator, I: Ingest>(
     settings: &FrontendSettings,
-    grace: Duration,
+    (grace, insider): (Duration, &Insider),
     parts: Parts<A, I>,
 ) -> Result<Server<A, I>> {
     transports::check(settings)?;
@@ -144,7 +158,8 @@ fn bind<A: Authenticator, I: Ingest>(
             max_connections, "fewer files may be open than max_connections needs; raise the hard limit"
         );
     }
-    Server::bind(mqtt_settings(settings, grace), parts).map_err(|err| match err {
+    let own = mqtt::Settings { insider: insider.clone(), ..mqtt_settings(settings, grace) };
+    Server::bind(own, parts).map_err(|err| match err {
         BindError::Address { address, transport: Transport::Tcp, source } => {
             let hint = "choose another with --mqtt HOST:PORT";
             Error::new(source).context(format!("MQTT address {address} cannot be used; {hint}"))
@@ -193,11 +208,12 @@ async fn watch_producer(
             () = fatal.cancelled() => anyhow::bail!("the Kafka producer failed for good"),
             _ = tick.tick() => {}
         }
+        ingest.count_in_flight();
         let connected = ingest.producer().connected();
         if connected {
             condition.ready();
         } else {
-            condition.not_ready("Kafka does not answer; publishes wait and are not acknowledged");
+            condition.away("Kafka does not answer; publishes wait and are not acknowledged");
         }
     }
     let deadline = Instant::now() + grace;

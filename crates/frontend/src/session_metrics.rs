@@ -1,8 +1,45 @@
 //! Metrics of sessions that outlive their connections, and of messages among sessions; docs/metrics.md lists them.
 
 use fleetwire_mqtt::{Event, Published};
-use fleetwire_service::metrics::CounterFamily;
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use fleetwire_service::metrics::{CounterFamily, Label, Metric};
+use metrics::{Counter, Gauge};
+
+const SESSIONS_AWAY: Metric = Metric::gauge(
+    "fleetwire_frontend_sessions_away",
+    "Sessions that are kept for clients without a connection.",
+)
+.worry("Near `[frontend.sessions] max_away`: further ones end with their connection.");
+const SESSIONS_KEPT: Metric = Metric::counter(
+    "fleetwire_frontend_sessions_kept_total",
+    "Sessions that should outlive their connection, and what became of them. `over` counts those \
+     whose time, client or server ended them.",
+)
+.from_start(&[Label::words("outcome", &["kept", "no_room", "resumed", "over"])])
+.worry("`no_room` grows.");
+const THROTTLED: Metric = Metric::counter(
+    "fleetwire_frontend_throttled_total",
+    "Times a session was not read for a moment, because it published faster than `max_publish_rate`, \
+     or its address faster than `publish_rate_per_address`. Nothing is lost.",
+)
+.worry("Grows steadily: a device sends too much.");
+const MESSAGES: Metric = Metric::counter(
+    "fleetwire_frontend_messages_total",
+    "Messages for sessions of subscriber accounts: handed to a session; dropped because too much \
+     waits for a session; and publishes of devices that no session got to see because too much was on \
+     its way through the router. What devices publish is in Kafka all the same.",
+)
+.from_start(&[Label::words("outcome", &["taken", "dropped", "not_mirrored"])])
+.worry("`dropped`: a subscriber does not keep up. `not_mirrored`: all of them together do not.");
+const MESSAGES_NOT_RETAINED: Metric = Metric::counter(
+    "fleetwire_frontend_messages_not_retained_total",
+    "Messages of subscribers that should be retained and found no room (10,000 messages, 16 MiB). \
+     They were sent on.",
+)
+.worry("Any growth.");
+
+/// What is counted here.
+pub(crate) const METRICS: &[Metric] =
+    &[SESSIONS_AWAY, SESSIONS_KEPT, THROTTLED, MESSAGES, MESSAGES_NOT_RETAINED];
 
 /// Sessions whose clients come and go.
 #[derive(Debug)]
@@ -15,26 +52,10 @@ pub(crate) struct SessionMetrics {
 
 impl SessionMetrics {
     pub(crate) fn new() -> Self {
-        describe_gauge!(
-            "fleetwire_frontend_sessions_away",
-            "Sessions that are kept for clients without a connection."
-        );
-        describe_counter!(
-            "fleetwire_frontend_sessions_kept_total",
-            "Sessions that should outlive their connection, by what became of them."
-        );
-        describe_counter!(
-            "fleetwire_frontend_throttled_total",
-            "Times a session was not read for a moment because it, or its address, published too fast."
-        );
         Self {
-            away: gauge!("fleetwire_frontend_sessions_away"),
-            kept: CounterFamily::new(
-                "fleetwire_frontend_sessions_kept_total",
-                "outcome",
-                &["kept", "no_room", "resumed", "over"],
-            ),
-            throttled: counter!("fleetwire_frontend_throttled_total"),
+            away: SESSIONS_AWAY.to_gauge(),
+            kept: SESSIONS_KEPT.family(),
+            throttled: THROTTLED.to_counter(),
             dropped: dropped(),
         }
     }
@@ -72,15 +93,7 @@ pub(crate) struct MessageMetrics {
 
 impl MessageMetrics {
     pub(crate) fn new() -> Self {
-        describe_counter!(
-            "fleetwire_frontend_messages_not_retained_total",
-            "Messages of subscribers that should be retained and found no room; they were sent on."
-        );
-        Self {
-            taken: outcome("taken"),
-            dropped: dropped(),
-            not_retained: counter!("fleetwire_frontend_messages_not_retained_total"),
-        }
+        Self { taken: outcome("taken"), dropped: dropped(), not_retained: MESSAGES_NOT_RETAINED.to_counter() }
     }
 
     pub(crate) fn published(&self, published: Published) {
@@ -102,7 +115,5 @@ pub(crate) fn not_mirrored() -> Counter {
 }
 
 fn outcome(outcome: &'static str) -> Counter {
-    let name = "fleetwire_frontend_messages_total";
-    describe_counter!(name, "Messages for sessions that listen, by outcome.");
-    counter!(name, "outcome" => outcome)
+    MESSAGES.counter_of([outcome])
 }

@@ -144,8 +144,10 @@ impl Default for Gate {
 
 /// Whether the sections fit together. The files that they name are read only when a frontend starts.
 pub fn check(settings: &FrontendSettings) -> Result<(), TransportError> {
-    let FrontendSettings { tls, websocket, gate, unactivated_limits, max_packet_bytes, .. } = settings;
+    let FrontendSettings { tls, websocket, gate, unactivated_limits, max_packet_bytes, canary, .. } =
+        settings;
     unactivated_limits.check(*max_packet_bytes).map_err(|err| TransportError(err.text()))?;
+    canary.check().map_err(TransportError)?;
     if let Some(tls) = tls {
         if tls.listen.is_none() && websocket.tls_listen.is_none() {
             return Err(TransportError(

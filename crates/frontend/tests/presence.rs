@@ -100,6 +100,7 @@ impl House {
                 downlink: DownlinkServerSettings { enabled: false, ..DownlinkServerSettings::default() },
                 downlink_tokens: Tokens::default(),
                 origin: Origin { frontend_id: id.into(), region: String::new(), host: String::new() },
+                tracer: fleetwire_trace::Tracer::off(),
                 health: Health::default(),
                 grace: GRACE,
             };

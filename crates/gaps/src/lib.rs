@@ -23,5 +23,6 @@ pub use config::{GapsSettings, GapsSettingsError};
 pub use interval::learned_interval_s;
 pub use ledger::{Change, Kind, Ledger, State};
 pub use message::gap_id;
+pub use metrics::SECTION as METRICS;
 pub use rules::Rules;
 pub use service::{Dependencies, start};

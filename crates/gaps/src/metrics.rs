@@ -1,12 +1,71 @@
 //! Metrics of the gap ledger; docs/metrics.md lists them.
 
 use fleetwire_model::pb::{Gap, GapState};
-use metrics::{
-    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
-    histogram,
-};
+use fleetwire_service::metrics::{Label, Metric, Section};
+use metrics::{Counter, Gauge, Histogram};
 
 use crate::ledger::{Forgotten, Kind};
+
+const RECORDS: Metric = Metric::counter(
+    "fleetwire_gaps_records_total",
+    "Positions taken in. `newest`: later than all before it of its device. `late`: within a time that was missing. \
+     `known`: repeated, or late where nothing was missing. `clock_suspect` and `no_time`: not judged. \
+     `unusable`: no `PositionEvent`, or not keyed by its device.",
+)
+.from_start(&[Label::words("kind", &["newest", "late", "known", "clock_suspect", "no_time", "unusable"])])
+.worry(
+    "`late` jumps: many devices came back after an outage. `clock_suspect` grows steadily: devices with wrong clocks \
+     are not judged. `unusable`: something else writes to the positions.",
+);
+const CHANGES: Metric = Metric::counter(
+    "fleetwire_gaps_changes_total",
+    "Changes of gaps that are to be written. A gap that was opened and closed between two writes counts as both.",
+)
+.from_start(&[Label::words("change", &["opened", "shrunk", "closed", "given_up"])])
+.worry("`opened` jumps: an outage. It stays far above `closed` afterwards: data is lost.");
+const OPEN: Metric =
+    Metric::gauge("fleetwire_gaps_open", "Gaps that are open or partly open, of the devices in memory.")
+        .worry("Grows over days.");
+const DEVICES: Metric =
+    Metric::gauge("fleetwire_gaps_devices", "Devices in memory.").worry("Near `max_devices`.");
+const EVICTED: Metric = Metric::counter(
+    "fleetwire_gaps_evicted_devices_total",
+    "Devices let go because `max_devices` was reached; those that were silent longest.",
+)
+.worry("Any growth: start more ledgers, or raise the bound.");
+const FORGOTTEN: Metric = Metric::counter(
+    "fleetwire_gaps_forgotten_total",
+    "What is no longer followed. `device`: silent for longer than `keep`. `gap`: older than `keep`, or one too many \
+     of its device; its last record says `given_up`. `stretch`: a silence that was no gap, likewise. `detail`: two \
+     missing times of one gap became one, because `max_stretches` was reached.",
+)
+.from_start(&[Label::words("what", &["device", "gap", "stretch", "detail"])])
+.worry(
+    "`gap` or `detail` grows steadily: devices with very many gaps; raise `max_stretches`, or look at their intervals.",
+);
+const UNUSABLE_STATES: Metric = Metric::counter(
+    "fleetwire_gaps_unusable_states_total",
+    "Records of the state topic that could not be used; the device begins anew.",
+)
+.worry("Any growth.");
+const REBUILD: Metric = Metric::histogram(
+    "fleetwire_gaps_rebuild_seconds",
+    "Time to read back the state of one partition, after a start or a rebalance.",
+)
+.worry("Near the longest buckets: more ledgers, or fewer devices in each.");
+const SCAN: Metric = Metric::histogram(
+    "fleetwire_gaps_scan_seconds",
+    "Time to look at the devices of one partition for silence. Positions wait meanwhile.",
+)
+.worry("More than a fraction of a second.");
+
+/// Metrics of the gap ledger.
+pub const SECTION: Section = Section {
+    title: "Gap ledger",
+    intro: "",
+    metrics: &[&[RECORDS, CHANGES, OPEN, DEVICES, EVICTED, FORGOTTEN, UNUSABLE_STATES, REBUILD, SCAN]],
+    words: &[],
+};
 
 /// Handles, made once.
 #[derive(Debug)]
@@ -36,10 +95,9 @@ pub(crate) struct GapsMetrics {
 impl GapsMetrics {
     /// Makes the handles.
     pub(crate) fn new() -> Self {
-        describe();
-        let record = |kind: &'static str| counter!("fleetwire_gaps_records_total", "kind" => kind);
-        let change = |change: &'static str| counter!("fleetwire_gaps_changes_total", "change" => change);
-        let forgotten = |what: &'static str| counter!("fleetwire_gaps_forgotten_total", "what" => what);
+        let record = |kind: &'static str| RECORDS.counter_of([kind]);
+        let change = |change: &'static str| CHANGES.counter_of([change]);
+        let forgotten = |what: &'static str| FORGOTTEN.counter_of([what]);
         Self {
             newest: record("newest"),
             late: record("late"),
@@ -51,16 +109,16 @@ impl GapsMetrics {
             shrunk: change("shrunk"),
             closed: change("closed"),
             given_up: change("given_up"),
-            open: gauge!("fleetwire_gaps_open"),
-            devices: gauge!("fleetwire_gaps_devices"),
-            evicted: counter!("fleetwire_gaps_evicted_devices_total"),
+            open: OPEN.to_gauge(),
+            devices: DEVICES.to_gauge(),
+            evicted: EVICTED.to_counter(),
             forgotten_devices: forgotten("device"),
             forgotten_gaps: forgotten("gap"),
             forgotten_quiet: forgotten("stretch"),
             forgotten_merged: forgotten("detail"),
-            unusable_states: counter!("fleetwire_gaps_unusable_states_total"),
-            rebuild: histogram!("fleetwire_gaps_rebuild_seconds"),
-            scan: histogram!("fleetwire_gaps_scan_seconds"),
+            unusable_states: UNUSABLE_STATES.to_counter(),
+            rebuild: REBUILD.to_histogram(),
+            scan: SCAN.to_histogram(),
         }
     }
 
@@ -111,28 +169,13 @@ impl GapsMetrics {
     }
 }
 
-fn describe() {
-    describe_counter!("fleetwire_gaps_records_total", "Positions taken in, by what they were to the ledger.");
-    describe_counter!("fleetwire_gaps_changes_total", "Changes of gaps, by change.");
-    describe_gauge!("fleetwire_gaps_open", "Gaps that are open or partly open, of the devices in memory.");
-    describe_gauge!("fleetwire_gaps_devices", "Devices in memory.");
-    describe_counter!(
-        "fleetwire_gaps_evicted_devices_total",
-        "Devices let go because max_devices was reached; those that were silent longest."
-    );
-    describe_counter!("fleetwire_gaps_forgotten_total", "What is no longer followed, by what it was.");
-    describe_counter!(
-        "fleetwire_gaps_unusable_states_total",
-        "Records of the state topic that could not be used."
-    );
-    describe_histogram!(
-        "fleetwire_gaps_rebuild_seconds",
-        Unit::Seconds,
-        "Time to read back the state of one partition."
-    );
-    describe_histogram!(
-        "fleetwire_gaps_scan_seconds",
-        Unit::Seconds,
-        "Time to look at the devices of one partition for silence."
-    );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_listed_and_has_a_handle() {
+        let make = || drop(GapsMetrics::new());
+        assert_eq!(fleetwire_service::metrics::undeclared(&[SECTION], make), [""; 0]);
+    }
 }

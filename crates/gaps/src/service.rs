@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use fleetwire_kafka::{ClientError, ClientSettings, Consumer, ConsumerOptions, Producer, Start};
 use fleetwire_model::{Topic, Topics};
-use fleetwire_service::health::{Condition, Health};
+use fleetwire_service::health::{Condition, Health, Vital};
 use fleetwire_service::stages::Stages;
 use tokio::runtime::Handle;
 use tokio::time::interval;
@@ -62,7 +62,10 @@ pub fn start(settings: &GapsSettings, needs: Dependencies, stages: &mut Stages) 
     let worker =
         Arc::new(Worker::new(Rules::new(settings), reader, consumer.monitor(), broken.clone(), pace));
     let ended = CancellationToken::new();
-    stages.spawn("gap ledger readiness", watch(Arc::clone(&worker), condition, broken.clone(), stop.clone()));
+    let monitor = consumer.monitor();
+    let vital = health.vital("gaps", move || monitor.silence());
+    let watched = (Arc::clone(&worker), vital);
+    stages.spawn("gap ledger readiness", watch(watched, condition, broken.clone(), stop.clone()));
     let writer = Writer::new(producer, &topics, broken.clone(), grace.mul_f64(0.5), Handle::current());
     let every = settings.flush_interval;
     stages.spawn_blocking("gap ledger writer", {
@@ -113,7 +116,7 @@ fn join(
 
 /// Keeps readiness true, and ends the process when the ledger is broken.
 async fn watch(
-    worker: Arc<Worker>,
+    (worker, _vital): (Arc<Worker>, Vital),
     condition: Condition,
     broken: Broken,
     stop: CancellationToken,
@@ -127,9 +130,10 @@ async fn watch(
         }
         if worker.is_ready() {
             condition.ready();
+        } else if worker.hears_kafka() {
+            condition.not_ready("the ledger is being read back; positions wait in Kafka");
         } else {
-            condition
-                .not_ready("Kafka does not answer, or the ledger is being read back; positions wait there");
+            condition.away("Kafka does not answer; positions wait there");
         }
     }
 }

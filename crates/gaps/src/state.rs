@@ -110,7 +110,7 @@ impl StateReader {
                 Err(ReaderError::Stopped) => return Ok(None),
                 Err(err @ (ReaderError::Unreachable(_) | ReaderError::NoSuchTopic(_))) => {
                     warn!(%err, "the gap ledger waits");
-                    self.condition.not_ready(err.to_string());
+                    self.condition.away(err.to_string());
                 }
                 Err(err) => return Err(err.into()),
             }

@@ -98,6 +98,11 @@ impl Worker {
         }
     }
 
+    /// Whether Kafka answers.
+    pub(crate) fn hears_kafka(&self) -> bool {
+        self.monitor.health().connected
+    }
+
     /// Whether the ledger of every partition that is ours is in memory, and Kafka answers.
     pub(crate) fn is_ready(&self) -> bool {
         let assigned = self.monitor.assigned(&self.states.positions).len();
@@ -210,6 +215,8 @@ impl Worker {
     fn load(&self, book: &mut Book, partition: i32) {
         let assigned = self.monitor.assigned(&self.states.positions);
         let since = assigned.iter().find(|assigned| assigned.partition == partition).map_or(0, |a| a.since);
+        // The consumer's thread may wait for what the writer's thread does here.
+        let _work = self.monitor.work_for_it();
         let ledger = match self.states.read(partition, &self.rules, &self.metrics) {
             Ok(Some(ledger)) => ledger,
             Ok(None) => return,

@@ -10,6 +10,7 @@ use fleetwire_kafka::{ClientSettings, Message, PartitionFollower, ReaderError, T
 use fleetwire_model::pb::{DeviceState, PositionEvent, Session};
 use fleetwire_model::time::to_unix_ms;
 use fleetwire_model::{DeviceId, Topic, Topics};
+use fleetwire_service::health::Pulse;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -115,8 +116,9 @@ impl Follower {
     }
 
     /// Follows until told to stop; blocks. Kafka being away is no error.
-    pub(crate) fn run(mut self, stop: &CancellationToken) -> Result<(), ReaderError> {
+    pub(crate) fn run(mut self, pulse: &Pulse, stop: &CancellationToken) -> Result<(), ReaderError> {
         while !stop.is_cancelled() {
+            pulse.beat();
             self.follow_lanes()?;
             self.resume()?;
             let full = match self.inner.next(SLICE)? {

@@ -166,6 +166,9 @@ impl GuardBook {
 
     fn take(&self, record: &Message<'_>) {
         let key = std::str::from_utf8(record.key().unwrap_or_default()).unwrap_or_default();
+        if key.starts_with(fleetwire_trace::KEY_PREFIX) {
+            return;
+        }
         let device = record.payload().map(Device::decode).transpose();
         if let (Ok(id), Ok(device)) = (key.parse(), device) {
             self.apply(id, device.as_ref());

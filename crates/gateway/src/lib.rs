@@ -17,8 +17,10 @@ mod metrics;
 pub mod order;
 mod service;
 mod shelf;
+mod spans;
 mod worker;
 
 pub use config::{CommandGatewaySettings, CommandGatewaySettingsError};
 pub use guards::{GuardSettings, RateSettings};
+pub use metrics::SECTION as METRICS;
 pub use service::{Dependencies, Isolation, start};

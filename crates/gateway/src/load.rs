@@ -216,7 +216,7 @@ impl Source {
 
     fn wait(&self, reason: &str) {
         warn!(reason, "the command gateway waits");
-        self.condition.not_ready(reason);
+        self.condition.away(reason);
     }
 }
 

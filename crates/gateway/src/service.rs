@@ -11,8 +11,9 @@ use fleetwire_kafka::{
 };
 use fleetwire_model::{Topic, Topics};
 use fleetwire_registry::Devices;
-use fleetwire_service::health::{Condition, Health};
+use fleetwire_service::health::{Condition, Health, Vital};
 use fleetwire_service::stages::Stages;
+use fleetwire_trace::Tracer;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ use crate::guards::GuardBook;
 use crate::json::Converter;
 use crate::letter::Letters;
 use crate::load::Source;
+use crate::spans::Contexts;
 use crate::worker::{Names, Worker, WorkerNeeds, World};
 
 /// How soon the group notices that a gateway is gone, unless the settings say otherwise. librdkafka waits for 45 s, and
@@ -62,6 +64,8 @@ pub struct Dependencies {
     pub caught_up: watch::Receiver<bool>,
     /// What frontends ask for, if they ask for a token.
     pub token: Option<SecretString>,
+    /// Whom to follow.
+    pub tracer: Tracer,
     /// Conditions of the process.
     pub health: Health,
     /// Build, for dead letters.
@@ -111,6 +115,8 @@ pub fn start(settings: &CommandGatewaySettings, needs: &Dependencies, stages: &m
         names,
         gateway: needs.replica.clone(),
         devices: Arc::clone(&needs.devices),
+        tracer: needs.tracer.clone(),
+        contexts: Contexts::default(),
         guards,
         rules: settings.rules(),
         raw_topics: settings.raw_topics.clone(),
@@ -119,9 +125,10 @@ pub fn start(settings: &CommandGatewaySettings, needs: &Dependencies, stages: &m
     let (letters, read_back) = (letters(needs), Arc::clone(&loaded));
     let worker = Worker::new(transformer, WorkerNeeds { source, world, letters, attempts, lanes, loaded });
 
-    stages.spawn("command gateway readiness", ready(monitor, Some(read_back), condition, stop.clone()));
-    let following = stop.clone();
-    stages.spawn_blocking("command gateway follower", move || Ok(follower.run(&following)?));
+    let watched = watched(monitor, "command_gateway", &needs.health);
+    stages.spawn("command gateway readiness", ready(watched, Some(read_back), condition, stop.clone()));
+    let (following, pulse) = (stop.clone(), needs.health.pulse("command_gateway_follower"));
+    stages.spawn_blocking("command gateway follower", move || Ok(follower.run(&pulse, &following)?));
     let (caught_up, working) = (needs.caught_up.clone(), stop.clone());
     stages.spawn("command gateway", async move {
         let outcome = if until_known([caught_up, known], &working).await? {
@@ -147,7 +154,8 @@ fn add_converter(
 ) -> Result<()> {
     let transformer = join(settings, kafka, Topic::CommandsJson, "-json", needs)?;
     let condition = needs.health.condition("command_gateway_json");
-    stages.spawn("JSON commands readiness", ready(transformer.monitor(), None, condition, stop.clone()));
+    let watched = watched(transformer.monitor(), "command_gateway_json", &needs.health);
+    stages.spawn("JSON commands readiness", ready(watched, None, condition, stop.clone()));
     let converter = Converter::new(transformer, needs.topics.name(Topic::Commands), letters(needs));
     stages.spawn_blocking("JSON commands", move || converter.run(&stop));
     Ok(())
@@ -227,9 +235,15 @@ async fn until_known(known: [watch::Receiver<bool>; 2], stop: &CancellationToken
     Ok(true)
 }
 
+/// A loop that reads, seen from outside, and its signs of life.
+fn watched(monitor: Monitor, name: &'static str, health: &Health) -> (Monitor, Vital) {
+    let of = monitor.clone();
+    (monitor, health.vital(name, move || of.silence()))
+}
+
 /// Keeps readiness true. `loaded` counts the partitions that are read back, where they have to be.
 async fn ready(
-    monitor: Monitor,
+    (monitor, _vital): (Monitor, Vital),
     loaded: Option<Arc<AtomicUsize>>,
     condition: Condition,
     stop: CancellationToken,
@@ -244,7 +258,7 @@ async fn ready(
         let is_loaded =
             loaded.as_ref().is_none_or(|loaded| loaded.load(Ordering::Acquire) >= health.partitions);
         if !health.connected {
-            condition.not_ready("Kafka does not answer; commands wait there");
+            condition.away("Kafka does not answer; commands wait there");
         } else if !health.joined {
             condition.not_ready("the group has not let this gateway in yet; commands wait in Kafka");
         } else if !is_loaded {

@@ -16,8 +16,10 @@ use fleetwire_kafka::{
     Assigned, Message, Monitor, Outputs, Record, SendError, Settled, TopicPartition, Transform, Transformer,
 };
 use fleetwire_model::TYPE_HEADER;
+use fleetwire_model::pb::TraceStepKind;
 use fleetwire_service::broken::Broken;
 use fleetwire_service::clock;
+use fleetwire_trace::{Span, TRACEPARENT};
 use tokio::sync::mpsc;
 
 use crate::attempts::{Attempts, Ended};
@@ -42,6 +44,9 @@ const ATTENTIVE: Duration = Duration::from_millis(2);
 const WATCHFUL: Duration = Duration::from_millis(20);
 /// How long Kafka may be busy with a transaction that is over.
 const REST: Duration = Duration::from_millis(3);
+
+/// How often the oldest command is looked for: all devices of the partitions are looked through.
+const SHOW: Duration = Duration::from_secs(5);
 
 /// Header of commands that were put into their partition by a gateway.
 const MOVED: &str = "fleetwire-moved";
@@ -90,6 +95,8 @@ struct Working {
     last: i32,
     is_offered: bool,
     tally: Tally,
+    /// When the oldest command is looked for again.
+    next_show: Instant,
 }
 
 impl Worker {
@@ -115,6 +122,7 @@ impl Worker {
             last: -1,
             is_offered: false,
             tally: Tally::default(),
+            next_show: Instant::now(),
         };
         Self { transformer, working }
     }
@@ -147,6 +155,7 @@ impl Transform for Working {
         page.own(&desk)?;
         match intake::read(message.key(), message.payload(), (number, self.partitions)) {
             Ok(Reading::Here(device, command)) => {
+                world.contexts.came(&world.tracer, message, (&device, &command.command_id));
                 desk.tally.taken += 1;
                 page.apply(&device, Event::Command(command), Some(came), &mut desk)
             }
@@ -157,12 +166,19 @@ impl Transform for Working {
             }
             Ok(Reading::Elsewhere) if message.header(MOVED).is_none() => {
                 desk.tally.misplaced += 1;
+                let traceparent = message.header(TRACEPARENT);
+                let headers = [
+                    (TYPE_HEADER, b"fleetwire.v1.Command".as_slice()),
+                    (MOVED, b""),
+                    (TRACEPARENT, traceparent.unwrap_or_default()),
+                ];
+                let count = if traceparent.is_some() { 3 } else { 2 };
                 outputs.send(Record {
                     topic: &self.world.names.commands,
                     key: message.key(),
                     payload: message.payload(),
                     timestamp_ms: message.timestamp_ms(),
-                    headers: &[(TYPE_HEADER, b"fleetwire.v1.Command"), (MOVED, b"")],
+                    headers: headers.get(..count).unwrap_or_default(),
                 })
             }
             // It would go round for ever.
@@ -186,6 +202,7 @@ impl Transform for Working {
             }
             // Kafka knows what holds; it may even have committed after all.
             Settled::Undone => {
+                tally.spans.into_iter().for_each(Span::discard);
                 self.pages.retain(|_, page| !page.is_touched);
                 self.seen = None;
             }
@@ -195,6 +212,7 @@ impl Transform for Working {
 
     fn due(&mut self) -> Option<TopicPartition> {
         self.follow_assignment();
+        self.show_oldest();
         self.collect();
         // What could not be taken is not offered at once again.
         if std::mem::take(&mut self.is_offered) {
@@ -337,14 +355,31 @@ impl Working {
     }
 
     fn count(&mut self, tally: Tally) {
+        for (following, step) in tally.told {
+            following.tell(TraceStepKind::CommandStatus, step);
+        }
         self.intake.taken.increment(tally.taken);
         self.metrics.misplaced.increment(tally.misplaced);
         for (code, count) in tally.letters {
             self.intake.dead_letter(code, count);
         }
+        for (step, took_ms) in tally.steps {
+            self.metrics.step(step, took_ms);
+        }
         for ((state, code), count) in tally.statuses {
             self.metrics.status(state, code, count);
         }
+    }
+
+    /// Shows for how long the oldest command has been under way, from time to time.
+    fn show_oldest(&mut self) {
+        let now = Instant::now();
+        if now < self.next_show {
+            return;
+        }
+        self.next_show = now + SHOW;
+        let oldest_ms = self.pages.values().filter_map(Page::oldest_ms).min();
+        self.metrics.oldest(oldest_ms.map_or(0, |since_ms| clock::unix_ms().saturating_sub(since_ms)));
     }
 
     /// Shows how much there is.

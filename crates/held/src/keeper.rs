@@ -12,10 +12,12 @@ use fleetwire_kafka::{
     Assigned, ClientError, ClientSettings, ConsumerOptions, Message, Monitor, Outputs, Record, SendError,
     Settled, Start, TopicPartition, Transform, Transformer, TransformerOptions, Watermarks,
 };
-use fleetwire_model::{DeviceId, TYPE_HEADER, Topic, Topics};
+use fleetwire_model::pb::TraceStepKind;
+use fleetwire_model::{DeviceId, RELEASED_HEADER, TYPE_HEADER, Topic, Topics};
 use fleetwire_registry::{Device, Devices};
 use fleetwire_service::broken::Broken;
 use fleetwire_service::health::Condition;
+use fleetwire_trace::{TRACEPARENT, Tracer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +26,7 @@ use crate::load::Source;
 use crate::metrics::{HeldMetrics, Tally};
 use crate::page::{Page, Treatment};
 use crate::service::Isolation;
+use crate::steps;
 use crate::view::{HeldView, with_model};
 use due::Turns;
 
@@ -40,6 +43,8 @@ pub struct KeeperNeeds {
     pub topics: Topics,
     /// The registry's devices; all of them are known when the keeper runs.
     pub devices: Arc<Devices>,
+    /// Whom to follow.
+    pub tracer: Tracer,
     /// Not ready while knocks cannot be read back.
     pub condition: Condition,
     /// Name of this replica, for Kafka's transactions.
@@ -69,7 +74,7 @@ impl Keeper {
         settings.check()?;
         // It also stops by itself, and others of its stage need not.
         let stop = stop.child_token();
-        let KeeperNeeds { kafka, topics, devices, condition, replica, isolation, grace } = needs;
+        let KeeperNeeds { kafka, topics, devices, tracer, condition, replica, isolation, grace } = needs;
         let held = topics.name(Topic::Held);
         let mut joining = kafka.clone();
         let timeout = joining.properties.entry("session.timeout.ms".to_owned());
@@ -86,6 +91,7 @@ impl Keeper {
             held: held.as_str().into(),
             source: Source { client: kafka, held, knocks: topics.name(Topic::Knocks), condition, stop },
             devices,
+            tracer,
             settings: settings.clone(),
             released,
             broken: Broken::new("the keeper of held publishes"),
@@ -142,6 +148,7 @@ struct Keeping {
     held: Arc<str>,
     raw: String,
     devices: Arc<Devices>,
+    tracer: Tracer,
     settings: HeldSettings,
     monitor: Monitor,
     watermarks: Watermarks,
@@ -180,16 +187,18 @@ impl Transform for Keeping {
         let found = self.devices.get(&device).filter(Device::is_active);
         match (page.treat(&device, message.offset(), found.is_some()), found) {
             (Treatment::Forward, Some(found)) => {
-                send(message, &self.raw, found, (&mut self.buffer, outputs))?;
+                send(message, (&self.raw, Waited::Not), found, (&mut self.buffer, outputs))?;
                 if !found.is_direct() {
                     page.follow(&device, Instant::now());
                 }
+                steps::tell(&self.tracer, TraceStepKind::Released, message, &device);
                 self.tally.forwarded += 1;
             }
             (Treatment::Nothing, _) => self.tally.repeated += 1,
             (Treatment::Hold | Treatment::Forward, _) => {
                 let place = (message.partition(), message.offset());
                 self.tally.forgotten += page.hold(&device, place, &view) as u64;
+                steps::tell(&self.tracer, TraceStepKind::Held, message, &device);
                 self.tally.held += 1;
             }
         }
@@ -277,20 +286,35 @@ impl Keeping {
     }
 }
 
-/// Sends a held publish to the raw topic, as the frontend would have.
+/// Whether a publish was held until its device was activated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    Not,
+    Released,
+}
+
+/// Sends a held publish to the raw topic, as the frontend would have; with a mark, if it has waited for a person.
 fn send(
     message: &Message<'_>,
-    raw: &str,
+    (raw, waited): (&str, Waited),
     device: Device,
     (buffer, outputs): (&mut Vec<u8>, &Outputs<'_>),
 ) -> Result<(), SendError> {
     with_model(message.payload().unwrap_or_default(), device.model.id, buffer);
+    let mut headers: Vec<(&str, &[u8])> = vec![(TYPE_HEADER, b"fleetwire.v1.RawPublish")];
+    if waited == Waited::Released {
+        headers.push((RELEASED_HEADER, b""));
+    }
+    // Held publishes are few, so that one look at their headers costs nothing.
+    if let Some(traceparent) = message.header(TRACEPARENT) {
+        headers.push((TRACEPARENT, traceparent));
+    }
     outputs.send(Record {
         topic: raw,
         key: message.key(),
         payload: Some(buffer),
         timestamp_ms: message.timestamp_ms(),
-        headers: &[(TYPE_HEADER, b"fleetwire.v1.RawPublish")],
+        headers: &headers,
     })
 }
 

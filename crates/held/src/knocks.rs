@@ -5,7 +5,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb::Knock;
-use metrics::{Counter, counter, describe_counter};
+use fleetwire_service::metrics::Metric;
+use metrics::Counter;
 use prost::Message as _;
 
 use crate::knock;
@@ -24,6 +25,13 @@ struct Inner {
     by_time: BTreeSet<(i64, DeviceId)>,
 }
 
+/// Knocks that were let go.
+pub(crate) const UNLISTED_KNOCKS: Metric = Metric::counter(
+    "fleetwire_held_unlisted_knocks_total",
+    "Knocks that the list for people let go because `max_knocks` was reached.",
+)
+.worry("Any: the list is not complete.");
+
 /// Why a record of the topic of knocks cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KnockError {
@@ -36,12 +44,7 @@ pub(crate) enum KnockError {
 impl Knocks {
     /// None yet, and at most `limit`.
     pub(crate) fn new(limit: usize) -> Self {
-        describe_counter!(
-            "fleetwire_held_unlisted_knocks_total",
-            "Knocks that the list for people let go because max_knocks was reached."
-        );
-        let dropped = counter!("fleetwire_held_unlisted_knocks_total");
-        Self { inner: RwLock::default(), limit: limit.max(1), dropped }
+        Self { inner: RwLock::default(), limit: limit.max(1), dropped: UNLISTED_KNOCKS.to_counter() }
     }
 
     /// All of them; who published last comes first.

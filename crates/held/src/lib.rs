@@ -14,8 +14,10 @@ mod page;
 mod release;
 mod released;
 mod service;
+mod steps;
 mod view;
 
 pub use config::{HeldSettings, HeldSettingsError};
 pub use knocks::Knocks;
+pub use metrics::SECTION as METRICS;
 pub use service::{Dependencies, Isolation, follow, start};

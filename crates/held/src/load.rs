@@ -141,6 +141,6 @@ impl Source {
 
     fn wait(&self, reason: &str) {
         warn!(reason, "the keeper of held publishes waits");
-        self.condition.not_ready(reason);
+        self.condition.away(reason);
     }
 }

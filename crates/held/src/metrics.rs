@@ -1,8 +1,69 @@
 //! Metrics of held publishes; docs/metrics.md lists them.
 
-use metrics::{
-    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
-    histogram,
+use fleetwire_service::metrics::{Label, Metric, Section};
+use metrics::{Counter, Gauge, Histogram};
+const PUBLISHES: Metric = Metric::counter(
+    "fleetwire_held_publishes_total",
+    "Publishes of the held topic, by what became of them, counted when committed. `held`: its device \
+     is not active, or older ones of it are held. `forwarded`: nothing older of its active device was \
+     held. `repeated`: the group read it a second time. `unusable`: no device id, or no publish.",
+)
+.from_start(&[Label::words("fate", &["held", "forwarded", "released", "repeated", "unusable"])])
+.worry(
+    "`held` grows: devices send that nobody activated. `repeated`: the group lost its offsets. \
+     `unusable`: something else writes the topic.",
+);
+const LOST_PUBLISHES: Metric = Metric::counter(
+    "fleetwire_held_lost_publishes_total",
+    "Held publishes that the held topic no longer had when their device was activated.",
+)
+.worry("It grows: activate sooner, or keep the topic longer.");
+const KNOCKS_ENDED: Metric = Metric::counter(
+    "fleetwire_held_knocks_ended_total",
+    "Devices that are no longer listed. `expired`: the topic has nothing of it any more. `forgotten`: \
+     `max_knocks` was reached.",
+)
+.from_start(&[Label::words("end", &["released", "expired", "forgotten"])])
+.worry(
+    "`forgotten`: what is held of them is not released. Raise `max_knocks`, or lower the frontends' \
+     limits.",
+);
+const KNOCKING_DEVICES: Metric = Metric::gauge(
+    "fleetwire_held_knocking_devices",
+    "Devices in the list, of this keeper's partitions; those whose release is ending too.",
+)
+.worry("It grows without activations: the shared password is out.");
+const RELEASING_DEVICES: Metric = Metric::gauge(
+    "fleetwire_held_releasing_devices",
+    "Activated devices whose publishes still come through the held topic.",
+)
+.worry("It stays above 0 for minutes.");
+const REBUILD_SECONDS: Metric = Metric::histogram(
+    "fleetwire_held_rebuild_seconds",
+    "Time to read the knocks of newly assigned partitions back.",
+)
+.worry("Held publishes wait meanwhile.");
+const UNUSABLE_KNOCKS: Metric = Metric::counter(
+    "fleetwire_held_unusable_knocks_total",
+    "Records of the topic of knocks that could not be used.",
+)
+.worry("Any.");
+
+/// Metrics of held publishes.
+pub const SECTION: Section = Section {
+    title: "Held",
+    intro: "",
+    metrics: &[&[
+        PUBLISHES,
+        LOST_PUBLISHES,
+        KNOCKS_ENDED,
+        KNOCKING_DEVICES,
+        RELEASING_DEVICES,
+        REBUILD_SECONDS,
+        UNUSABLE_KNOCKS,
+        crate::knocks::UNLISTED_KNOCKS,
+    ]],
+    words: &[],
 };
 
 /// Handles, made once.
@@ -39,23 +100,22 @@ pub(crate) struct Tally {
 
 impl HeldMetrics {
     pub(crate) fn new() -> Self {
-        describe();
-        let publish = |fate: &'static str| counter!("fleetwire_held_publishes_total", "fate" => fate);
-        let knock = |end: &'static str| counter!("fleetwire_held_knocks_ended_total", "end" => end);
+        let publish = |fate: &'static str| PUBLISHES.counter_of([fate]);
+        let knock = |end: &'static str| KNOCKS_ENDED.counter_of([end]);
         Self {
             held: publish("held"),
             released: publish("released"),
             forwarded: publish("forwarded"),
             repeated: publish("repeated"),
             unusable: publish("unusable"),
-            lost: counter!("fleetwire_held_lost_publishes_total"),
-            unusable_knocks: counter!("fleetwire_held_unusable_knocks_total"),
+            lost: LOST_PUBLISHES.to_counter(),
+            unusable_knocks: UNUSABLE_KNOCKS.to_counter(),
             forgotten: knock("forgotten"),
             expired: knock("expired"),
             completed: knock("released"),
-            knocking: gauge!("fleetwire_held_knocking_devices"),
-            releasing: gauge!("fleetwire_held_releasing_devices"),
-            rebuild: histogram!("fleetwire_held_rebuild_seconds"),
+            knocking: KNOCKING_DEVICES.to_gauge(),
+            releasing: RELEASING_DEVICES.to_gauge(),
+            rebuild: REBUILD_SECONDS.to_histogram(),
         }
     }
 
@@ -80,31 +140,15 @@ impl HeldMetrics {
     }
 }
 
-fn describe() {
-    describe_counter!(
-        "fleetwire_held_publishes_total",
-        "Publishes of the held topic, by what became of them."
-    );
-    describe_counter!(
-        "fleetwire_held_lost_publishes_total",
-        "Held publishes that the held topic no longer had when their device was activated."
-    );
-    describe_counter!(
-        "fleetwire_held_unusable_knocks_total",
-        "Records of the topic of knocks that could not be used."
-    );
-    describe_counter!("fleetwire_held_knocks_ended_total", "Knocks that ended, by how.");
-    describe_gauge!(
-        "fleetwire_held_knocking_devices",
-        "Devices of which something is held, of this keeper's partitions."
-    );
-    describe_gauge!(
-        "fleetwire_held_releasing_devices",
-        "Activated devices of which something is held still."
-    );
-    describe_histogram!(
-        "fleetwire_held_rebuild_seconds",
-        Unit::Seconds,
-        "Time to read the knocks of newly assigned partitions back."
-    );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_listed_and_has_a_handle() {
+        let make = || {
+            drop((HeldMetrics::new(), crate::knocks::Knocks::new(1)));
+        };
+        assert_eq!(fleetwire_service::metrics::undeclared(&[SECTION], make), [""; 0]);
+    }
 }

@@ -9,8 +9,9 @@ use fleetwire_model::{Topic, Topics};
 use fleetwire_registry::Devices;
 use fleetwire_registry::follow::Followed;
 use fleetwire_registry::registrar::Registrar;
-use fleetwire_service::health::{Condition, Health};
+use fleetwire_service::health::{Condition, Health, Vital};
 use fleetwire_service::stages::Stages;
+use fleetwire_trace::Tracer;
 use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,8 @@ pub struct Dependencies {
     pub devices: Arc<Devices>,
     /// Whether they are all known: before that, an activated device may look unknown.
     pub caught_up: watch::Receiver<bool>,
+    /// Whom to follow.
+    pub tracer: Tracer,
     /// Who changes the registry; it stops after this service.
     pub registrar: Registrar,
     /// Conditions of the process.
@@ -61,16 +64,26 @@ pub struct Dependencies {
 /// Adds a keeper and the view of all knocks, as a stage of its own.
 pub fn start(settings: &HeldSettings, needs: Dependencies, stages: &mut Stages) -> Result<Arc<Knocks>> {
     settings.check()?;
-    let Dependencies { kafka, topics, devices, mut caught_up, registrar, health, replica, isolation, grace } =
-        needs;
+    let Dependencies { kafka, topics, devices, mut caught_up, registrar, health, replica, grace, .. } = needs;
+    let (tracer, isolation) = (needs.tracer, needs.isolation);
     let knocks = follow(settings, (&kafka, &topics), &health, stages);
     let stop = stages.open("held");
     let condition = health.condition("held");
-    let needs =
-        KeeperNeeds { kafka, topics, devices, condition: condition.clone(), replica, isolation, grace };
+    let needs = KeeperNeeds {
+        kafka,
+        topics,
+        devices,
+        tracer,
+        condition: condition.clone(),
+        replica,
+        isolation,
+        grace,
+    };
     let (sender, receiver) = mpsc::channel(WAITING);
     let keeper = Keeper::new(settings, needs, sender, &stop)?;
-    stages.spawn("held readiness", ready(keeper.monitor(), condition, stop.clone()));
+    let monitor = keeper.monitor();
+    let vital = health.vital("held", move || monitor.silence());
+    stages.spawn("held readiness", ready((keeper.monitor(), vital), condition, stop.clone()));
     stages.spawn("held releases", released::run(registrar, receiver, stop.clone()));
     stages.spawn("held keeper", async move {
         tokio::select! {
@@ -111,7 +124,11 @@ pub fn follow(
 }
 
 /// Keeps readiness true.
-async fn ready(monitor: Monitor, condition: Condition, stop: CancellationToken) -> Result<()> {
+async fn ready(
+    (monitor, _vital): (Monitor, Vital),
+    condition: Condition,
+    stop: CancellationToken,
+) -> Result<()> {
     let mut tick = interval(WATCH_EVERY);
     loop {
         tokio::select! {
@@ -121,7 +138,7 @@ async fn ready(monitor: Monitor, condition: Condition, stop: CancellationToken) 
         if monitor.health().connected {
             condition.ready();
         } else {
-            condition.not_ready("Kafka does not answer; held publishes wait there");
+            condition.away("Kafka does not answer; held publishes wait there");
         }
     }
 }

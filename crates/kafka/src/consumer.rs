@@ -113,7 +113,7 @@ impl Consumer {
         config.set("auto.offset.reset", start);
         // Only partitions that change hands stop, so a rolling restart does not stop the group.
         set_default(&mut config, "partition.assignment.strategy", "cooperative-sticky");
-        let metrics = ConsumerMetrics::register();
+        let metrics = ConsumerMetrics::register(group);
         let group = Arc::new(Group::new(group, options.drain_timeout, metrics, transaction));
         let context = GroupContext(Arc::clone(&group));
         let inner = BaseConsumer::from_config_and_context(&config, context)?;

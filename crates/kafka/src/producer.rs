@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{self, Connection};
 use crate::error::{ClientError, DeliveryError, FlushError, SendError};
+use crate::heart;
 use crate::metrics::ProducerMetrics;
 use crate::settings::{ClientSettings, ProducerSettings};
 use in_flight::InFlight;
@@ -187,6 +188,7 @@ impl<O: Send + 'static> Producer<O> {
     /// Waits until a record that was refused as [`SendError::Full`] is worth another try, at most `limit`. `false`
     /// says that the time is over. Needs a tokio runtime with time.
     pub async fn room(&self, limit: Duration) -> bool {
+        heart::beat();
         self.shared.in_flight.room(limit).await
     }
 
@@ -251,12 +253,9 @@ impl<O: Send + 'static> ClientContext for Context<O> {
     }
 
     fn stats(&self, statistics: Statistics) {
-        let metrics = &self.shared.metrics;
-        if let Some(rtt_us) = self.shared.connection.observe(&statistics) {
-            metrics.broker_rtt_seconds.set(as_f64(rtt_us) / 1e6);
-        }
-        metrics.in_flight_records.set(count_f64(self.shared.in_flight.records()));
-        metrics.in_flight_bytes.set(count_f64(self.shared.in_flight.bytes()));
+        let in_flight = (self.shared.in_flight.records(), self.shared.in_flight.bytes());
+        let rtt_us = self.shared.connection.observe(&statistics);
+        self.shared.metrics.observe(&statistics, rtt_us, in_flight);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -313,14 +312,4 @@ fn headers(pairs: &[(&str, &[u8])]) -> Option<OwnedHeaders> {
             .iter()
             .fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(*value) })),
     )
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a metric")]
-fn as_f64(number: i64) -> f64 {
-    number as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a metric")]
-fn count_f64(number: usize) -> f64 {
-    number as f64
 }

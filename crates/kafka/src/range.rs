@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::QuietContext;
 use crate::error::ClientError;
+use crate::heart;
 use crate::message::Message;
 use crate::reader::ReaderError;
 use crate::settings::ClientSettings;
@@ -164,6 +165,7 @@ impl RangeReader {
 
     /// The next event, waited for at most `wait`. An error if nothing comes for as long as the range allows.
     pub fn next(&self, wait: Duration) -> Result<RangeEvent<'_>, ReaderError> {
+        heart::beat();
         let began = Instant::now();
         let deadline = began + wait;
         loop {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::QuietContext;
 use crate::consumer::Start;
 use crate::error::ClientError;
+use crate::heart;
 use crate::message::Message;
 use crate::settings::ClientSettings;
 
@@ -132,6 +133,7 @@ impl Reader {
 
     /// The next event, waited for at most `wait`. Kafka being down is [`Event::Idle`]: it is tried again for ever.
     pub fn next(&self, wait: Duration) -> Result<Event<'_>, ReaderError> {
+        heart::beat();
         let deadline = Instant::now() + wait;
         loop {
             if self.behind.borrow().is_empty() && !self.told.replace(true) {
@@ -236,6 +238,7 @@ pub(crate) fn retry<T>(
     mut ask: impl FnMut() -> Result<T, ReaderError>,
 ) -> Result<T, ReaderError> {
     loop {
+        heart::beat();
         let error = match ask() {
             Ok(answer) => return Ok(answer),
             Err(error) => error,

@@ -10,4 +10,4 @@ pub mod topic;
 pub mod wire;
 
 pub use device_id::{DeviceId, Imei};
-pub use topic::{TYPE_HEADER, Topic, Topics};
+pub use topic::{RELEASED_HEADER, TYPE_HEADER, Topic, Topics};

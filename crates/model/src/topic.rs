@@ -39,11 +39,17 @@ pub enum Topic {
     /// What gateways remember ([`DeviceCommands`](crate::pb::DeviceCommands),
     /// [`PartitionOwner`](crate::pb::PartitionOwner)).
     CommandState,
+    /// Steps of devices that are followed ([`TraceStep`](crate::pb::TraceStep)).
+    Trace,
 }
 
 /// Kafka header of every record that fleetwire produces: the full name of the value's protobuf message, so that
 /// tools can tell records apart without decoding them.
 pub const TYPE_HEADER: &str = "fleetwire-type";
+
+/// Kafka header of raw records that were held until a person activated their device: their time of reception says
+/// nothing of how long the pipeline takes.
+pub const RELEASED_HEADER: &str = "fleetwire-released";
 
 /// How a topic ages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +73,7 @@ pub struct TopicSpec {
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Raw,
         Self::Held,
         Self::Positions,
@@ -84,6 +90,7 @@ impl Topic {
         Self::CommandsJson,
         Self::CommandStatus,
         Self::CommandState,
+        Self::Trace,
     ];
 
     /// The name without the prefix, for example "raw.v1".
@@ -105,6 +112,7 @@ impl Topic {
             Self::CommandsJson => "commands.json.v1",
             Self::CommandStatus => "command-status.v1",
             Self::CommandState => "command-state.v1",
+            Self::Trace => "trace.v1",
         }
     }
 
@@ -126,6 +134,8 @@ impl Topic {
             | Self::DeviceState
             | Self::CommandState => (24, Cleanup::Compact, None),
             Self::Audit => (6, Cleanup::Delete(DAY.saturating_mul(365)), None),
+            // Watched live, and of no use later.
+            Self::Trace => (6, Cleanup::Delete(Duration::from_hours(1)), Some(64 * 1024 * 1024)),
         };
         TopicSpec { partitions, cleanup, max_partition_bytes }
     }

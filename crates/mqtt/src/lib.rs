@@ -22,9 +22,9 @@ pub use ingest::{Ingest, Publish, SessionFacts};
 pub use observer::{Event, HandshakeFault, NotAdmitted, Observer, TurnedAway};
 pub use receipt::{FailureReason, Outcome, Receipt};
 pub use server::{
-    Attempt, BindError, ClientCertificates, DeliveryOutcome, GateSettings, Listener, Message, Parts,
-    ProxySettings, Published, Rate, RetainLimits, Server, Sessions, Settings, TlsError, TlsSettings,
-    WebSocketSettings,
+    Attempt, BindError, ClientCertificates, DeliveryOutcome, Expected, GateSettings, Insider, Listener,
+    Message, Parts, ProxySettings, Published, Rate, RetainLimits, Server, Sessions, Settings, TlsError,
+    TlsSettings, WebSocketSettings,
 };
 pub use session::{Downlink, End, Limits};
 pub use topic::TopicFilter;

@@ -1,10 +1,12 @@
 //! What a frontend may count or follow. The crate itself keeps no metrics.
 
+use std::time::Duration;
+
 use crate::{
-    access::Refusal,
+    access::{Peer, Refusal},
     ingest::SessionFacts,
-    packet::{PacketError, QoS},
-    receipt::FailureReason,
+    packet::{Connect, PacketError, QoS},
+    receipt::{FailureReason, Outcome},
     session::End,
 };
 
@@ -44,6 +46,13 @@ pub enum Event<'a> {
     AcceptFailed,
     /// A connection ended before its CONNECT was accepted.
     NotAdmitted(NotAdmitted),
+    /// A CONNECT that could be read was refused. [`Event::NotAdmitted`] with the same cause comes after it.
+    ConnectRefused(&'a Connect, &'a Peer, NotAdmitted),
+    /// A client's CONNACK is on its way, so long after its connection was accepted.
+    Admitted {
+        /// From the accept to the CONNACK.
+        took: Duration,
+    },
     /// A client was let in.
     Connected(&'a SessionFacts),
     /// A session subscribed, and with what quality of service.
@@ -55,7 +64,24 @@ pub enum Event<'a> {
     /// A session that goes on with a new connection is still subscribed. Comes after [`Event::Connected`].
     StillSubscribed(&'a SessionFacts, &'a str, QoS),
     /// A publish was dropped because the grant does not allow its topic.
-    PublishRefused(&'a SessionFacts),
+    PublishRefused(&'a SessionFacts, QoS),
+    /// Ingest has answered a publish, and its PUBACK or PUBREC goes out now, if it has one and the outcome allows it.
+    PublishAnswered {
+        /// The session.
+        session: &'a SessionFacts,
+        /// Number of the publish in its session.
+        sequence: u64,
+        /// Its packet id; 0 at quality of service 0.
+        packet_id: u16,
+        /// Its quality of service.
+        qos: QoS,
+        /// What became of it.
+        outcome: Outcome,
+        /// Since its bytes were read.
+        took: Duration,
+    },
+    /// A session's connection ended before a publish of it was answered; comes before [`Event::Disconnected`].
+    PublishUnanswered(&'a SessionFacts, QoS),
     /// A publish of quality of service 2 came again before its release; it was not offered again.
     Duplicate(&'a SessionFacts),
     /// A publish was not stored.
@@ -76,6 +102,43 @@ pub enum Event<'a> {
     Throttled(&'a SessionFacts),
     /// A session did not get a message that it is subscribed to, because too much waits for it.
     MessageDropped(&'a SessionFacts),
+}
+
+impl Event<'_> {
+    /// The session that it happened to, if there is one.
+    pub const fn facts(&self) -> Option<&SessionFacts> {
+        match self {
+            Self::Connected(facts)
+            | Self::Subscribed(facts, ..)
+            | Self::SubscriptionRefused(facts)
+            | Self::Unsubscribed(facts, ..)
+            | Self::StillSubscribed(facts, ..)
+            | Self::PublishRefused(facts, _)
+            | Self::PublishAnswered { session: facts, .. }
+            | Self::PublishUnanswered(facts, _)
+            | Self::Duplicate(facts)
+            | Self::PublishFailed(facts, _)
+            | Self::IngestFull(facts)
+            | Self::Disconnected(facts, _)
+            | Self::Kept(facts)
+            | Self::NotKept(facts)
+            | Self::KeptOver(facts)
+            | Self::Resumed(facts)
+            | Self::Throttled(facts)
+            | Self::MessageDropped(facts) => Some(facts),
+            Self::Opened
+            | Self::Closed
+            | Self::TurnedAway(_)
+            | Self::ToldBusy
+            | Self::CertificateLoaded { .. }
+            | Self::CertificateRefused
+            | Self::WebSocketBreach
+            | Self::AcceptFailed
+            | Self::NotAdmitted(_)
+            | Self::ConnectRefused(..)
+            | Self::Admitted { .. } => None,
+        }
+    }
 }
 
 /// Which limit a connection is over.

@@ -290,7 +290,7 @@ impl World {
 
     /// Settles, and compares every answer packet with what is known.
     fn settle(&mut self) -> bool {
-        let ended = self.session.settle(&mut self.out).is_err();
+        let ended = self.session.settle(Instant::now, &mut self.out).is_err();
         while let Some(frame) = Frame::next(&mut self.out, LIMIT).unwrap() {
             let expected = loop {
                 let expected = self.expected.pop_front().unwrap();

@@ -75,6 +75,8 @@ async fn a_failure_in_v3_acknowledges_what_came_before_and_closes() {
     assert_eq!(wire.packet().await, (0x40, vec![0, 1]));
     wire.closed().await;
     house.notes.wait_for("disconnected not_stored").await;
+    let counts = ["admitted", "answered stored", "answered not_stored", "unanswered"];
+    assert_eq!(counts.map(|word| house.notes.count(word)), [1; 4], "each publish is told of once");
 }
 
 #[tokio::test]

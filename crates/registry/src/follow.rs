@@ -8,6 +8,7 @@ use fleetwire_kafka::{ClientSettings, Event, MissingTopic, Reader, ReaderError, 
 use fleetwire_model::{Topic, Topics};
 use fleetwire_service::clock;
 use fleetwire_service::health::Condition;
+use fleetwire_trace::Tracer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -40,7 +41,9 @@ impl Followed<'_> {
     ) -> Result<(), ReaderError> {
         let options =
             ReaderOptions { start: Start::Beginning, missing: MissingTopic::Wait, ready_timeout: ATTEMPT };
+        let pulse = self.condition.pulse();
         let reader = loop {
+            pulse.beat();
             match Reader::new(self.client, self.topic, options, stop) {
                 Ok(reader) => break reader,
                 Err(ReaderError::Stopped) => return Ok(()),
@@ -52,6 +55,7 @@ impl Followed<'_> {
             }
         };
         reader.run(stop, |event| {
+            pulse.beat();
             handler(&event);
             ControlFlow::Continue(())
         })
@@ -64,6 +68,7 @@ pub struct Registry {
     client: ClientSettings,
     topic: String,
     devices: Arc<Devices>,
+    tracer: Tracer,
     caught_up: watch::Sender<bool>,
     condition: Condition,
     metrics: RegistryMetrics,
@@ -78,11 +83,18 @@ impl Registry {
             client,
             topic: topics.name(Topic::Devices),
             devices: Arc::new(Devices::new(catalogue)),
+            tracer: Tracer::off(),
             caught_up: watch::Sender::new(false),
             condition,
             metrics: RegistryMetrics::new(),
             start: Instant::now(),
         }
+    }
+
+    /// The same, which tells the tracer whom to follow: that is in the same topic.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// The devices, as far as they are known by now.
@@ -103,6 +115,8 @@ impl Registry {
 
     fn take(&self, event: &Event<'_>) {
         match event {
+            Event::Record(record)
+                if self.tracer.apply(record.key().unwrap_or_default(), record.payload()) => {}
             Event::Record(record) => {
                 let applied = self.devices.apply(record.key().unwrap_or_default(), record.payload());
                 self.metrics.updates.increment(1);
@@ -123,7 +137,7 @@ impl Registry {
                 self.condition.ready();
                 self.caught_up.send_replace(true);
             }
-            Event::Idle => {}
+            Event::Idle => self.tracer.sweep(),
         }
     }
 }

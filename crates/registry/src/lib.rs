@@ -22,6 +22,7 @@ pub use account::{Account, Accounts};
 pub use catalogue::{Catalogue, Model};
 pub use device_rule::{CheckDigit, IdError, device_id, has_imei};
 pub use devices::{Changed, Changes, Device, Devices, Login, Notice};
+pub use metrics::SECTION as METRICS;
 pub use model_settings::{CatalogueError, CodecSettings, ModelSettings};
 pub use outputs::{Capability, OutputProfile};
 pub use password::PasswordHash;

@@ -2,12 +2,59 @@
 
 use std::time::Duration;
 
-use metrics::{
-    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
-    histogram,
-};
-
 use crate::devices::Devices;
+use fleetwire_service::metrics::{Metric, Section};
+use metrics::{Counter, Gauge, Histogram};
+
+const DEVICES: Metric = Metric::gauge(
+    "fleetwire_registry_devices",
+    "Devices in the registry, active or disabled. Set once the first read is done.",
+)
+.worry("Differs between processes for longer than a moment.");
+const TABLE_BYTES: Metric = Metric::gauge(
+    "fleetwire_registry_table_bytes",
+    "Memory of the tables of devices, with the free places in them.",
+);
+const LOAD_SECONDS: Metric = Metric::gauge(
+    "fleetwire_registry_load_seconds",
+    "Time from the start of the process until the registry was read, with the wait for Kafka. 0 until \
+     then.",
+)
+.worry("Much more than the number of devices explains ([operations.md](operations.md#registry)).");
+const UPDATES: Metric = Metric::counter(
+    "fleetwire_registry_updates_total",
+    "Records of the registry topic that were read, usable or not.",
+);
+const UNUSABLE_RECORDS: Metric = Metric::counter(
+    "fleetwire_registry_unusable_records_total",
+    "Records of the registry topic that could not be used; the device of such a record is not served.",
+)
+.worry("Any growth: see the log. A model that this version does not know is one reason.");
+const LAG_SECONDS: Metric = Metric::histogram(
+    "fleetwire_registry_lag_seconds",
+    "Time from the writing of a change (its record's time) until it counts in this process, for \
+     changes after the first read.",
+)
+.worry(
+    "More than a second: Kafka or this process does not keep up, or the clocks of two machines \
+     differ.",
+);
+const LAST_UPDATE_SECONDS: Metric = Metric::gauge(
+    "fleetwire_registry_last_update_seconds",
+    "When the last change after the first read came, unix time in seconds; 0 if none came yet.",
+)
+.worry("Much older than in other processes.");
+
+/// Metrics of the registry.
+pub const SECTION: Section = Section {
+    title: "Registry",
+    intro: "",
+    metrics: &[
+        &[DEVICES, TABLE_BYTES, LOAD_SECONDS, UPDATES, UNUSABLE_RECORDS, LAG_SECONDS, LAST_UPDATE_SECONDS],
+        crate::registrar::METRICS,
+    ],
+    words: &[],
+};
 
 /// Handles, made once.
 #[derive(Debug)]
@@ -23,15 +70,14 @@ pub(crate) struct RegistryMetrics {
 
 impl RegistryMetrics {
     pub(crate) fn new() -> Self {
-        describe();
         Self {
-            devices: gauge!("fleetwire_registry_devices"),
-            bytes: gauge!("fleetwire_registry_table_bytes"),
-            updates: counter!("fleetwire_registry_updates_total"),
-            unusable: counter!("fleetwire_registry_unusable_records_total"),
-            load: gauge!("fleetwire_registry_load_seconds"),
-            lag: histogram!("fleetwire_registry_lag_seconds"),
-            last_update: gauge!("fleetwire_registry_last_update_seconds"),
+            devices: DEVICES.to_gauge(),
+            bytes: TABLE_BYTES.to_gauge(),
+            updates: UPDATES.to_counter(),
+            unusable: UNUSABLE_RECORDS.to_counter(),
+            load: LOAD_SECONDS.to_gauge(),
+            lag: LAG_SECONDS.to_histogram(),
+            last_update: LAST_UPDATE_SECONDS.to_gauge(),
         }
     }
 
@@ -68,38 +114,16 @@ fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
-fn describe() {
-    describe_gauge!(
-        "fleetwire_registry_devices",
-        Unit::Count,
-        "Devices in the registry, active or disabled."
-    );
-    describe_gauge!(
-        "fleetwire_registry_table_bytes",
-        Unit::Bytes,
-        "Memory of the tables of devices, without texts that are longer than 24 bytes."
-    );
-    describe_counter!(
-        "fleetwire_registry_updates_total",
-        "Records of the registry topic that were read, usable or not."
-    );
-    describe_counter!(
-        "fleetwire_registry_unusable_records_total",
-        "Records of the registry topic that could not be used; the device of such a record is not served."
-    );
-    describe_gauge!(
-        "fleetwire_registry_load_seconds",
-        Unit::Seconds,
-        "Time from the start until the registry was read, with the wait for Kafka."
-    );
-    describe_histogram!(
-        "fleetwire_registry_lag_seconds",
-        Unit::Seconds,
-        "Time from the writing of a change until it counts in this process, after the first read."
-    );
-    describe_gauge!(
-        "fleetwire_registry_last_update_seconds",
-        Unit::Seconds,
-        "When the last change after the first read came, unix time; 0 if none came yet."
-    );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_listed_and_has_a_handle() {
+        let make = || {
+            drop(RegistryMetrics::new());
+            crate::registrar::make_metrics();
+        };
+        assert_eq!(fleetwire_service::metrics::undeclared(&[SECTION], make), [""; 0]);
+    }
 }

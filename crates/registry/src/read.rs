@@ -45,6 +45,9 @@ pub fn all(
         match event {
             Event::Record(record) => {
                 let key = String::from_utf8_lossy(record.key().unwrap_or_default()).into_owned();
+                if key.starts_with(fleetwire_trace::KEY_PREFIX) {
+                    return ControlFlow::Continue(());
+                }
                 match record.payload().map(Device::decode) {
                     Some(Ok(device)) => devices.insert(key, device),
                     Some(Err(source)) => {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use fleetwire_model::DeviceId;
 use fleetwire_model::pb;
+use fleetwire_trace::Tracer;
 use prost::Message as _;
 
 /// Every `Device` of the registry as it is stored, by id. Encoded: a decoded one takes several times as much.
 #[derive(Debug, Default)]
 pub struct Records {
     all: RwLock<BTreeMap<DeviceId, Box<[u8]>>>,
+    tracer: OnceLock<Tracer>,
 }
 
 /// Some of the records.
@@ -27,6 +29,15 @@ pub struct Page {
 const STRETCH: usize = 256;
 
 impl Records {
+    /// Tells a tracer whom to follow from now on: that is in the same topic. The first one stays.
+    pub fn connect_tracer(&self, tracer: Tracer) {
+        let _first = self.tracer.set(tracer);
+    }
+
+    pub(crate) fn tracer(&self) -> Option<&Tracer> {
+        self.tracer.get()
+    }
+
     /// The record of a device.
     pub fn get(&self, id: &DeviceId) -> Option<pb::Device> {
         decode(self.all().get(id)?)

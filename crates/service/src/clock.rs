@@ -20,3 +20,10 @@ pub fn unix_ms() -> i64 {
 pub fn jump(ahead_ms: i64) {
     BESIDE_MS.store(ahead_ms, Ordering::Relaxed);
 }
+
+/// Nanoseconds since 1970-01-01 UTC.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn unix_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

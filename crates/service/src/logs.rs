@@ -1,74 +1,172 @@
-//! Log output of a process, to standard error.
+//! Log output of a process, to standard error: what is logged, how it looks, and what is left out.
+//!
+//! The lines are one layer over a registry. A further layer, such as one that exports spans, is given to [`start`] and
+//! filters for itself: the log filter is that of the lines alone.
 
+mod filter;
 mod json;
 mod mask;
+mod repeats;
 mod text;
 
+pub use filter::{ChangeError, FilterError, LogFilter, Shown, check};
 pub use mask::Mask;
+pub(crate) use repeats::METRICS;
+pub use repeats::RepeatSettings;
 
 use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt};
+
+use repeats::{Limited, Repeats};
+
+/// How often what is due is done: repeats summed up, a filter for a while taken back.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// For people.
+    /// Text on a terminal, JSON otherwise.
     #[default]
+    Auto,
+    /// For people.
     Text,
     /// One JSON object a line, for log collectors.
     Json,
 }
 
-/// A library whose lines below this level are noise, and may show what passes through it; no filter changes this.
-const QUIET: &str = "rumqttd=warn";
-
-/// A text that is no log filter.
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no log filter; use error, warn, info, debug, trace, or target=level with commas")]
-pub struct FilterError(String);
-
-/// Whether a text is a log filter.
-pub fn check(filter: &str) -> Result<(), FilterError> {
-    parse(filter).map(drop)
-}
-
-fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
-    // A directive for a part of the library would win over one for the whole.
-    let own = filter.split(',').filter(|directive| !directive.trim_start().starts_with("rumqttd"));
-    let kept: Vec<&str> = own.chain([QUIET]).collect();
-    EnvFilter::try_new(kept.join(",")).map_err(|_| FilterError(filter.to_owned()))
-}
-
-/// Starts logging. `filter` is a `tracing` filter such as `info` or `warn,fleetwire_frontend=debug`.
-pub fn init(filter: &str, format: Format, mask: Mask) -> anyhow::Result<()> {
-    let filter = parse(filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        Format::Text => builder
-            .with_target(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .fmt_fields(text::Fields::new(mask))
-            .try_init(),
-        Format::Json => builder.event_format(json::Lines::new(mask)).try_init(),
+impl Format {
+    /// The format of a process whose standard error is a terminal, or is none.
+    fn on(self, is_terminal: bool) -> Self {
+        match self {
+            Self::Auto if is_terminal => Self::Text,
+            Self::Auto => Self::Json,
+            chosen => chosen,
+        }
     }
-    .map_err(|err| anyhow::anyhow!("logging could not start: {err}"))
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// A `tracing` filter such as `info` or `warn,fleetwire_frontend=debug`.
+    pub filter: String,
+    /// How lines look.
+    pub format: Format,
+    /// What they do not show.
+    pub mask: Mask,
+    /// When lines that repeat are left out.
+    pub repeats: RepeatSettings,
+}
+
+/// One more layer beside the lines. The log filter does not concern it.
+pub type FurtherLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// The logs of a running process. Clones share.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    filter: LogFilter,
+    repeats: Arc<Repeats>,
+}
+
+impl Logs {
+    /// What is logged, to look at and to change.
+    pub const fn filter(&self) -> &LogFilter {
+        &self.filter
+    }
+
+    /// Sums up what was left out, and takes back a filter whose time is over, until told to stop.
+    pub async fn upkeep(&self, stop: &CancellationToken) {
+        let mut tick = interval(UPKEEP);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(tick.tick()).await.is_some() {
+            self.filter.restore_if_due(Instant::now());
+            self.repeats.sum_up(Instant::now());
+        }
+        self.repeats.sum_up_all();
+    }
+
+    /// The layer that writes lines, and what controls it.
+    fn new(settings: &LogSettings) -> Result<(Self, FurtherLayer), FilterError> {
+        let (filter, wanted) = LogFilter::new(&settings.filter)?;
+        let repeats = Arc::new(Repeats::new(settings.repeats));
+        let lines = lines(settings.format, settings.mask, &repeats);
+        Ok((Self { filter, repeats }, lines.with_filter(wanted).boxed()))
+    }
+}
+
+fn lines(format: Format, mask: Mask, repeats: &Arc<Repeats>) -> FurtherLayer {
+    let is_terminal = std::io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let repeats = Arc::clone(repeats);
+    match format.on(is_terminal) {
+        Format::Json => lines.event_format(Limited { format: json::Lines::new(mask), repeats }).boxed(),
+        Format::Text | Format::Auto => {
+            let format = fmt::format().with_target(false);
+            let lines = lines.with_ansi(is_terminal).event_format(Limited { format, repeats });
+            lines.fmt_fields(text::Fields::new(mask)).boxed()
+        }
+    }
+}
+
+/// Starts logging, with further layers. Call it once, after the metrics recorder is installed.
+pub fn start(settings: &LogSettings, further: Vec<FurtherLayer>) -> anyhow::Result<Logs> {
+    let (logs, lines) = Logs::new(settings)?;
+    let mut layers = vec![lines];
+    layers.extend(further);
+    let started = tracing_subscriber::registry().with(layers).try_init();
+    started.map_err(|err| anyhow::anyhow!("logging could not start: {err}"))?;
+    Ok(logs)
+}
+
+/// Starts logging without limits for repeats: for tools and tests.
+pub fn init(filter: &str, format: Format, mask: Mask) -> anyhow::Result<()> {
+    let settings = LogSettings { filter: filter.to_owned(), format, mask, repeats: RepeatSettings::off() };
+    start(&settings, Vec::new()).map(drop)
+}
+
+#[cfg(test)]
+impl Logs {
+    /// Logs of which nothing is written.
+    pub(crate) fn quiet(settings: &LogSettings) -> Result<Self, FilterError> {
+        Self::new(settings).map(|(logs, _)| logs)
+    }
+}
+
+/// Makes the counters of lines.
+#[cfg(test)]
+pub(crate) fn count_nothing() {
+    drop(Repeats::new(RepeatSettings::off()));
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use tracing::subscriber::with_default;
     use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
 
+    /// What was written.
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    pub(super) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        /// The text, which is gone then.
+        pub(super) fn take(&self) -> String {
+            String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+        }
+    }
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -96,10 +194,12 @@ mod tests {
             tracing::info!(device, %peer, count = 7, address = "0.0.0.0:1883", "a line");
         };
         match format {
-            Format::Text => with_default(builder.fmt_fields(text::Fields::new(mask)).finish(), log),
+            Format::Text | Format::Auto => {
+                with_default(builder.fmt_fields(text::Fields::new(mask)).finish(), log);
+            }
             Format::Json => with_default(builder.event_format(json::Lines::new(mask)).finish(), log),
         }
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        lines.take()
     }
 
     #[test]
@@ -124,5 +224,15 @@ mod tests {
         assert_eq!(line["count"], 7);
         assert_eq!(line["device"], "867035046242895");
         assert!(line["timestamp"].is_string() && line["target"].is_string());
+    }
+
+    #[test]
+    fn people_at_a_terminal_get_text_and_collectors_json_unless_the_settings_say_otherwise() {
+        assert_eq!(Format::Auto.on(true), Format::Text);
+        assert_eq!(Format::Auto.on(false), Format::Json);
+        for is_terminal in [true, false] {
+            assert_eq!(Format::Text.on(is_terminal), Format::Text);
+            assert_eq!(Format::Json.on(is_terminal), Format::Json);
+        }
     }
 }

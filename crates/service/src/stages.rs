@@ -39,32 +39,40 @@ impl Stage {
 
 /// All tasks of a process.
 #[derive(Debug, Default)]
-pub struct Stages(Vec<Stage>);
+pub struct Stages {
+    stages: Vec<Stage>,
+    stopping: CancellationToken,
+}
 
 impl Stages {
+    /// Cancelled as soon as the stop begins, before any stage is told.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stopping.clone()
+    }
+
     /// Opens the next stage; tasks that are added from now on belong to it. The token tells them to stop.
     pub fn open(&mut self, name: &'static str) -> CancellationToken {
         let stop = CancellationToken::new();
-        self.0.push(Stage { name, stop: stop.clone(), tasks: JoinSet::new() });
+        self.stages.push(Stage { name, stop: stop.clone(), tasks: JoinSet::new() });
         stop
     }
 
     /// Adds a task to the stage that was opened last.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<()>> + Send + 'static) {
-        if self.0.is_empty() {
+        if self.stages.is_empty() {
             self.open("process");
         }
-        if let Some(stage) = self.0.last_mut() {
+        if let Some(stage) = self.stages.last_mut() {
             stage.tasks.spawn(async move { (name, task.await) });
         }
     }
 
     /// Adds blocking work, on a thread of its own, to the stage that was opened last.
     pub fn spawn_blocking(&mut self, name: &'static str, work: impl FnOnce() -> Result<()> + Send + 'static) {
-        if self.0.is_empty() {
+        if self.stages.is_empty() {
             self.open("process");
         }
-        if let Some(stage) = self.0.last_mut() {
+        if let Some(stage) = self.stages.last_mut() {
             stage.tasks.spawn_blocking(move || (name, work()));
         }
     }
@@ -76,6 +84,7 @@ impl Stages {
             () = signal() => None,
             failure = self.first_end() => Some(failure),
         };
+        self.stopping.cancel();
         if first.is_none() {
             info!(grace_seconds = grace.as_secs(), "stopping; a second signal stops at once");
         }
@@ -94,7 +103,7 @@ impl Stages {
 
     /// The failure of the first task that ends.
     async fn first_end(&mut self) -> Error {
-        let mut polls: Vec<_> = self.0.iter_mut().map(|stage| &mut stage.tasks).collect();
+        let mut polls: Vec<_> = self.stages.iter_mut().map(|stage| &mut stage.tasks).collect();
         let ended = std::future::poll_fn(|context| {
             for tasks in &mut polls {
                 if let std::task::Poll::Ready(Some(ended)) = tasks.poll_join_next(context) {
@@ -113,7 +122,7 @@ impl Stages {
     async fn stop(&mut self, deadline: Instant) -> Result<Exit> {
         let mut exit = Exit::Done;
         let mut result = Ok(());
-        for stage in &mut self.0 {
+        for stage in &mut self.stages {
             stage.stop.cancel();
             if let Ok(drained) = timeout_at(deadline, stage.drain()).await {
                 result = result.and(drained);

@@ -17,5 +17,6 @@ mod view;
 mod words;
 
 pub use config::{StateSettings, StateSettingsError};
+pub use metrics::SECTION as METRICS;
 pub use service::{Dependencies, follow, start};
 pub use view::{DeviceView, States};

@@ -161,6 +161,8 @@ impl Projector {
             if self.is_stopping() {
                 return false;
             }
+            // The view may wait for Kafka, and this thread with it.
+            drop(self.monitor.work_for_it());
             std::thread::sleep(LOOK);
         }
         let assigned = self.monitor.assigned(&self.source.positions);

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use fleetwire_kafka::{ClientError, ClientSettings, Consumer, ConsumerOptions, Producer, Start};
 use fleetwire_model::{Topic, Topics};
 use fleetwire_service::broken::Broken;
-use fleetwire_service::health::{Condition, Health};
+use fleetwire_service::health::{Condition, Health, Vital};
 use fleetwire_service::stages::Stages;
 use tokio::runtime::Handle;
 use tokio::time::interval;
@@ -93,12 +93,14 @@ fn project(
         stop: stop.clone(),
     };
     let monitor = consumer.monitor();
+    let loops = consumer.monitor();
+    let vital = health.vital("state_projector", move || loops.silence());
     let projector =
         Arc::new(Projector::new(Arc::clone(view), source, monitor, broken.clone(), settings.interval));
     let ended = CancellationToken::new();
     stages.spawn(
         "readiness of device states",
-        watch(Arc::clone(&projector), condition, broken.clone(), stop.clone()),
+        watch((Arc::clone(&projector), vital), condition, broken.clone(), stop.clone()),
     );
     let writer = Writer {
         producer,
@@ -159,7 +161,7 @@ fn join(
 
 /// Keeps readiness true, and ends the process when the projector is broken.
 async fn watch(
-    projector: Arc<Projector>,
+    (projector, _vital): (Arc<Projector>, Vital),
     condition: Condition,
     broken: Broken,
     stop: CancellationToken,
@@ -174,7 +176,7 @@ async fn watch(
         if projector.is_ready() {
             condition.ready();
         } else {
-            condition.not_ready("Kafka does not answer; positions wait there");
+            condition.away("Kafka does not answer; positions wait there");
         }
     }
 }

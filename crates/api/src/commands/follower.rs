@@ -36,7 +36,9 @@ impl Follower {
     /// Follows until told to stop; blocks. While Kafka or the topic is away it waits, and says so.
     pub(crate) fn follow(&self, stop: &CancellationToken) -> Result<()> {
         self.condition.not_ready("the statuses of commands are being read");
+        let pulse = self.condition.pulse();
         let reader = loop {
+            pulse.beat();
             match self.open(stop) {
                 Ok(reader) => break reader,
                 Err(ReaderError::Stopped) => return Ok(()),
@@ -48,6 +50,7 @@ impl Follower {
             }
         };
         reader.run(stop, |event| {
+            pulse.beat();
             match event {
                 Event::Record(record) => self.take(&record),
                 Event::CaughtUp => {

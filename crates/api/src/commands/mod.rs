@@ -24,13 +24,22 @@ use fleetwire_model::{Topic, Topics};
 use fleetwire_service::health::Health;
 use tokio::sync::Semaphore;
 
+pub(crate) use metrics::METRICS;
 pub use settings::CommandSettings;
 
 pub(crate) use follower::Follower;
 
 use metrics::CommandMetrics;
+pub(crate) use sender::SendFailure;
+
 use sender::Sender;
 use view::View;
+
+/// Makes every handle, for the test that compares them with the list.
+#[cfg(test)]
+pub(crate) fn make_metrics() {
+    drop(CommandMetrics::new());
+}
 
 /// What the paths of commands share.
 #[derive(Debug)]

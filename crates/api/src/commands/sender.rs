@@ -61,13 +61,21 @@ impl Sender {
 
     /// Writes a command, and waits until Kafka has it.
     pub(crate) async fn send(&self, command: &pb::Command) -> Result<(), SendFailure> {
+        let (key, value) = (command.device_id.clone(), command.encode_to_vec());
+        self.write(&self.topic, (key, Some(&value), &pb::Command::full_name())).await
+    }
+
+    /// Writes a record, and waits until Kafka has it: its key, its value, and the name of its message.
+    pub(crate) async fn write(
+        &self,
+        topic: &str,
+        (key, value, kind): (String, Option<&[u8]>, &str),
+    ) -> Result<(), SendFailure> {
         let deadline = Instant::now() + self.limit;
-        let value = command.encode_to_vec();
-        let kind = pb::Command::full_name();
         let record = Record {
-            topic: &self.topic,
-            key: Some(command.device_id.as_bytes()),
-            payload: Some(&value),
+            topic,
+            key: Some(key.as_bytes()),
+            payload: value,
             timestamp_ms: None,
             headers: &[(TYPE_HEADER, kind.as_bytes())],
         };

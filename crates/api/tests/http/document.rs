@@ -50,5 +50,5 @@ fn every_operation_has_its_failures_and_its_scope_in_the_document() {
             }
         }
     }
-    assert_eq!(operations, 24);
+    assert_eq!(operations, 28);
 }

@@ -10,5 +10,6 @@ mod devices;
 mod document;
 mod examples;
 mod server;
+mod trace;
 mod transfer;
 mod views;

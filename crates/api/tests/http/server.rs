@@ -131,6 +131,13 @@ fn tokens() -> Tokens {
     tokens
 }
 
+/// Whom to follow, as a process of its own would have it.
+fn tracer(kafka: &ClientSettings, topics: &Topics) -> fleetwire_trace::Tracer {
+    let (kafka, topics) = (kafka.clone(), topics.clone());
+    let place = fleetwire_trace::Place { kafka, topics, replica: "api-0".to_owned() };
+    fleetwire_trace::Tracer::new(place, None)
+}
+
 type Told = mpsc::Sender<std::net::SocketAddr>;
 
 async fn run(
@@ -166,6 +173,7 @@ async fn run(
         accounts,
         knocks,
         states: reported,
+        tracer: tracer(&kafka, &topics),
         public,
         tokens,
         health: health.clone(),

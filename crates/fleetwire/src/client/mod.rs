@@ -51,7 +51,7 @@ pub(crate) enum TokenSource {
 }
 
 /// An API to talk to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Api {
     agent: Agent,
     /// Without a slash at its end.

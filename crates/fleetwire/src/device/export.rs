@@ -1,8 +1,7 @@
 //! `fleetwire device export`.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write, stdout};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _, stdout};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -11,6 +10,7 @@ use indicatif::ProgressBar;
 
 use super::files::{Format, is_standard};
 use crate::client::{ApiFlags, Ask};
+use crate::whole;
 
 /// Passwords of devices are not in it. `device import` takes it back.
 #[derive(Debug, Args)]
@@ -33,27 +33,13 @@ impl ExportArgs {
                 io::copy(&mut answer, &mut stdout().lock())?;
                 return Ok(Exit::Done);
             }
-            let written = whole(&mut answer, &self.output);
+            let written = whole::write(&self.output, |file| {
+                io::copy(&mut ProgressBar::new_spinner().wrap_read(&mut answer), file)?;
+                Ok(())
+            });
             written.with_context(|| format!("{} was not written", self.output.display()))?;
             writeln!(stdout(), "{} is written; passwords of devices are not in it", self.output.display())?;
             Ok(Exit::Done)
         })
     }
-}
-
-/// Writes a file whole or not at all.
-fn whole(answer: &mut impl Read, path: &Path) -> io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".part");
-    let draft = PathBuf::from(draft);
-    let write = || -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(&draft)?);
-        io::copy(&mut ProgressBar::new_spinner().wrap_read(answer), &mut file)?;
-        file.into_inner()?.sync_all()?;
-        fs::rename(&draft, path)
-    };
-    write().inspect_err(|_| {
-        // What is left of it is of no use; that it cannot be removed changes nothing.
-        let _ = fs::remove_file(&draft);
-    })
 }

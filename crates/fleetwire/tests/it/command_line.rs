@@ -21,6 +21,7 @@ fn help_of_every_command_says_what_to_do() {
         "command-gateway",
         "model",
         "mapping",
+        "metrics",
         "topics",
         "check-config",
         "completions",

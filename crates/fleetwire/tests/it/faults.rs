@@ -34,7 +34,12 @@ fn a_kafka_that_dies_in_between_slows_devices_down_and_nothing_acknowledged_is_l
     let bootstrap = kafka.bootstrap();
     let prefix = topics(&bootstrap);
     let flags = ["--kafka", bootstrap.as_str(), "--topic-prefix", &prefix];
-    let frontend = Frontend::ready(&bootstrap, &prefix);
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("frontend.toml");
+    // So that a short outage shows.
+    std::fs::write(&config, "[process]\nkafka_away_limit = \"100ms\"\n").unwrap();
+    let frontend = Frontend::start(&bootstrap, &prefix, Some(&config));
+    until("a ready frontend", || is_ready(frontend.admin).then_some(()));
     let decoder = Decoder::ready(&bootstrap, &prefix);
     let mqtt = frontend.mqtt.to_string();
     let mut simulate = fleetwire(&["simulate", "--devices", "10", "--interval", "0s", "--messages", "3000"]);

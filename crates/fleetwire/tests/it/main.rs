@@ -8,6 +8,7 @@
 )]
 
 mod apache;
+mod backup;
 mod bad_input;
 mod command_cli;
 mod command_line;
@@ -18,14 +19,19 @@ mod devices;
 mod embedded;
 mod faults;
 mod gaps;
+mod health;
 mod held;
 mod logins;
 mod loss;
 mod mapping;
+mod metrics;
+mod monitoring;
 mod protocols;
 mod raws;
 mod replay;
 mod scale;
 mod subscribers;
 mod support;
+mod telemetry;
+mod trace;
 mod workers;

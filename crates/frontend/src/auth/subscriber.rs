@@ -211,6 +211,11 @@ pub(super) struct Subscriber {
 }
 
 impl Subscribers {
+    /// Names of the accounts.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The accounts of `settings`, with passwords from `secret`, which is asked for
     /// `FLEETWIRE_SUBSCRIBER_<NAME>_PASSWORD`.
     pub fn load<E: Error + Send + Sync + 'static>(

@@ -1,5 +1,7 @@
 //! Every way of not being let in, with made-up peers.
 
+mod canary;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -3,10 +3,44 @@
 use std::time::Instant;
 
 use fleetwire_model::pb::DeliverOutcome;
-use fleetwire_service::metrics::CounterFamily;
-use metrics::{
-    Gauge, Histogram, Unit, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+use fleetwire_service::metrics::{CounterFamily, Label, Metric};
+use metrics::{Gauge, Histogram};
+
+const DOWNLINKS: Metric = Metric::counter(
+    "fleetwire_frontend_downlinks_total",
+    "Calls of gateways to hand a command to a device, by what became of it.",
+)
+.labels(&[Label::words(
+    "outcome",
+    &[
+        "acknowledged",
+        "unacknowledged",
+        "not_connected",
+        "stale_epoch",
+        "not_subscribed",
+        "busy",
+        "expired",
+        "stale_gateway",
+        "refused",
+        "caller_gone",
+        "invalid",
+        "unspecified",
+    ],
+)
+.note("the first two from the start; `caller_gone`: the gateway hung up first")])
+.worry(
+    "`unacknowledged`: devices take commands and do not acknowledge them. `busy`: `max_in_flight` is \
+     too low, or a device acknowledges nothing. `invalid`: somebody else than a gateway calls.",
+);
+const DOWNLINKS_IN_FLIGHT: Metric =
+    Metric::gauge("fleetwire_frontend_downlinks_in_flight", "Calls of gateways that wait for a device.")
+        .worry("Near `max_in_flight` of `[downlink]`.");
+const DOWNLINK_SECONDS: Metric =
+    Metric::histogram("fleetwire_frontend_downlink_seconds", "From a gateway's call to the device's PUBACK.")
+        .worry("Its rise is that of the devices' networks.");
+
+/// What is counted here.
+pub(crate) const METRICS: &[Metric] = &[DOWNLINKS, DOWNLINKS_IN_FLIGHT, DOWNLINK_SECONDS];
 
 /// What becomes of calls.
 #[derive(Debug)]
@@ -19,18 +53,10 @@ pub(super) struct CallMetrics {
 impl CallMetrics {
     /// Makes the handles.
     pub(super) fn new() -> Self {
-        let (outcomes, in_flight, seconds) = (
-            "fleetwire_frontend_downlinks_total",
-            "fleetwire_frontend_downlinks_in_flight",
-            "fleetwire_frontend_downlink_seconds",
-        );
-        describe_counter!(outcomes, "Calls of gateways to hand a command to a device, by outcome.");
-        describe_gauge!(in_flight, Unit::Count, "Calls of gateways that wait for a device.");
-        describe_histogram!(seconds, Unit::Seconds, "From a gateway's call to the device's PUBACK.");
         Self {
-            outcomes: CounterFamily::new(outcomes, "outcome", &["acknowledged", "unacknowledged"]),
-            in_flight: gauge!(in_flight),
-            seconds: histogram!(seconds),
+            outcomes: DOWNLINKS.family_with(&["acknowledged", "unacknowledged"]),
+            in_flight: DOWNLINKS_IN_FLIGHT.to_gauge(),
+            seconds: DOWNLINK_SECONDS.to_histogram(),
         }
     }
 
@@ -72,7 +98,7 @@ impl Drop for Counted<'_> {
 }
 
 /// The metric label: a fixed word.
-const fn code(outcome: DeliverOutcome) -> &'static str {
+pub(super) const fn code(outcome: DeliverOutcome) -> &'static str {
     match outcome {
         DeliverOutcome::Unspecified => "unspecified",
         DeliverOutcome::Acknowledged => "acknowledged",

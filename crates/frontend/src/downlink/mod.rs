@@ -14,4 +14,11 @@ mod terms;
 
 pub(crate) use crossing::Crossings;
 pub use desk::Desk;
+pub(crate) use metrics::METRICS;
 pub(crate) use stage::Downlinks;
+
+/// Makes every handle, for the test that compares them with the list.
+#[cfg(test)]
+pub(crate) fn make_metrics() {
+    drop(metrics::CallMetrics::new());
+}

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use fleetwire_downlink::rpc::downlink_service_server::DownlinkService;
 use fleetwire_downlink::wait_of;
-use fleetwire_model::pb::{self, DeliverOutcome};
+use fleetwire_model::pb::{self, DeliverOutcome, TraceStep, TraceStepKind};
 use fleetwire_model::time::from_unix_ms;
 use fleetwire_mqtt::{DeliveryOutcome, Sessions};
 use fleetwire_service::clock;
+use fleetwire_trace::{Following, Tracer};
 use tokio::sync::Semaphore;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use tracing::debug;
 use super::call::Call;
 use super::crossing::{Crossing, Crossings};
 use super::desk::{Left, Orders, Place, Taken};
-use super::metrics::CallMetrics;
+use super::metrics::{CallMetrics, code};
 use super::terms::Terms;
 use crate::fabric::Fabric;
 use crate::identity::Identity;
@@ -37,6 +38,7 @@ pub(super) struct Service {
     pub(super) cut: CancellationToken,
     pub(super) terms: Terms,
     pub(super) metrics: CallMetrics,
+    pub(super) tracer: Tracer,
 }
 
 #[tonic::async_trait]
@@ -48,8 +50,17 @@ impl DownlinkService for Service {
         let deadline = Instant::now() + wait_of(&request);
         let call = Call::read(request.into_inner()).inspect_err(|_| self.metrics.invalid())?;
         let counted = self.metrics.begin();
+        let following = self.tracer.follows(call.device.as_str());
+        if let Some(following) = &following {
+            tell_call(following, &call);
+        }
         let outcome = self.outcome(&call, deadline).await;
         counted.end(outcome);
+        if let Some(following) = &following {
+            let (subject, code) = (call.command_id.clone(), code(outcome).to_owned());
+            let step = TraceStep { subject, code, ..TraceStep::default() };
+            following.tell(TraceStepKind::CommandAnswered, step);
+        }
         debug!(device = call.device.as_str(), command = call.command_id, ?outcome, "command");
         let time = Some(from_unix_ms(clock::unix_ms()));
         Ok(Response::new(pb::DeliverResponse { outcome: outcome.into(), time }))
@@ -116,6 +127,18 @@ impl Service {
         }
         is_taken
     }
+}
+
+/// Shows a followed device's call.
+fn tell_call(following: &Following, call: &Call) {
+    let step = TraceStep {
+        subject: call.command_id.clone(),
+        mqtt_topic: call.topic.clone(),
+        size: Some(call.payload.len() as u64),
+        payload: following.shown(&call.payload),
+        ..TraceStep::default()
+    };
+    following.tell(TraceStepKind::CommandCalled, step);
 }
 
 /// What a call says whose time is over.

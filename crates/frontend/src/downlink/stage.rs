@@ -8,6 +8,7 @@ use anyhow::Result;
 use fleetwire_downlink::{DownlinkServerSettings, ServeError, Server, Tokens};
 use fleetwire_mqtt::Sessions;
 use fleetwire_service::stages::Stages;
+use fleetwire_trace::Tracer;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +47,7 @@ impl Downlinks {
         self,
         stages: &mut Stages,
         sessions: Sessions,
-        (fabric, crossings): (Fabric, Arc<Crossings>),
+        (fabric, crossings, tracer): (Fabric, Arc<Crossings>, Tracer),
         grace: Duration,
     ) -> Option<SocketAddr> {
         let server = self.server?;
@@ -64,6 +65,7 @@ impl Downlinks {
             cut: cut.clone(),
             terms: Terms::default(),
             metrics: CallMetrics::new(),
+            tracer,
         };
         let max_in_flight = u32::try_from(self.max_in_flight).unwrap_or(u32::MAX);
         stages.spawn("gateways", async move {

@@ -1,7 +1,73 @@
 //! Metrics of the sessions topic; docs/metrics.md lists them.
 
-use fleetwire_service::metrics::CounterFamily;
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use fleetwire_service::metrics::{CounterFamily, Label, Metric};
+use metrics::{Counter, Gauge};
+const PRESENCE_RECORDS: Metric = Metric::counter(
+    "fleetwire_frontend_presence_records_total",
+    "Records of the sessions topic that Kafka has. `connected`: a session began, or its device \
+     subscribed to its command topic or no longer is. `removed`: a session of a device that nobody \
+     registered is over. `alive`: word that this frontend is alive.",
+)
+.from_start(&[Label::words("kind", &["connected", "disconnected", "removed", "alive"])])
+.worry(
+    "`alive` stands still: after four times `alive_interval` the devices of this frontend count \
+     as not connected.",
+);
+const PRESENCE_FAILURES: Metric = Metric::counter(
+    "fleetwire_frontend_presence_failures_total",
+    "Records of the sessions topic that Kafka did not take. They are written again, the newest of \
+     each device.",
+)
+.labels(&[Label::words(
+    "code",
+    &[
+        "timed_out",
+        "too_large",
+        "unknown_topic",
+        "auth",
+        "not_enough_replicas",
+        "ended",
+        "fatal",
+        "other",
+        "full",
+    ],
+)
+.note("as that of `fleetwire_frontend_delivery_failures_total`; `timed_out` from the start")])
+.worry("Any growth; the code says why.");
+const PRESENCE_WAITING: Metric = Metric::gauge(
+    "fleetwire_frontend_presence_waiting",
+    "Devices whose newest session change is not in Kafka.",
+)
+.worry("Stays above 0: Kafka is slow or away.");
+const PRESENCE_DROPPED: Metric = Metric::counter(
+    "fleetwire_frontend_presence_dropped_total",
+    "Ends of sessions that were not written: `max_connections` of them waited already, or the \
+     frontend had to stop first.",
+)
+.worry(
+    "Growth while the frontend runs: such a device counts as connected until it comes again or \
+     the frontend ends.",
+);
+const PRESENCE_TAKEOVERS: Metric = Metric::counter(
+    "fleetwire_frontend_presence_takeovers_total",
+    "Sessions closed because their device has a newer one on another frontend.",
+)
+.worry("Grows steadily: two devices with one IMEI.");
+const PRESENCE_REPAIRS: Metric = Metric::counter(
+    "fleetwire_frontend_presence_repairs_total",
+    "Records written again because a late one of an older session had followed them.",
+)
+.worry("Grows fast: the clocks of the frontends differ.");
+
+/// What is counted here.
+pub(crate) const METRICS: &[Metric] = &[
+    PRESENCE_RECORDS,
+    PRESENCE_FAILURES,
+    PRESENCE_WAITING,
+    PRESENCE_DROPPED,
+    PRESENCE_TAKEOVERS,
+    PRESENCE_REPAIRS,
+];
 
 /// Handles, made once.
 #[derive(Debug)]
@@ -16,36 +82,13 @@ pub(super) struct PresenceMetrics {
 
 impl PresenceMetrics {
     pub(super) fn new() -> Self {
-        let (records, failures) =
-            ("fleetwire_frontend_presence_records_total", "fleetwire_frontend_presence_failures_total");
-        describe_counter!(records, "Records of sessions that Kafka has, by kind.");
-        describe_counter!(
-            failures,
-            "Records of sessions that Kafka did not take and that are written again."
-        );
-        describe_gauge!(
-            "fleetwire_frontend_presence_waiting",
-            "Devices whose newest session change is not in Kafka."
-        );
-        describe_counter!(
-            "fleetwire_frontend_presence_dropped_total",
-            "Ends of sessions that were not written: too many waited for Kafka, or the frontend stopped first."
-        );
-        describe_counter!(
-            "fleetwire_frontend_presence_takeovers_total",
-            "Sessions closed because their device has a newer one on another frontend."
-        );
-        describe_counter!(
-            "fleetwire_frontend_presence_repairs_total",
-            "Records written again because a late one of an older session had followed them."
-        );
         Self {
-            records: CounterFamily::new(records, "kind", &["connected", "disconnected", "removed", "alive"]),
-            failures: CounterFamily::new(failures, "code", &["timed_out"]),
-            waiting: gauge!("fleetwire_frontend_presence_waiting"),
-            dropped: counter!("fleetwire_frontend_presence_dropped_total"),
-            takeovers: counter!("fleetwire_frontend_presence_takeovers_total"),
-            repairs: counter!("fleetwire_frontend_presence_repairs_total"),
+            records: PRESENCE_RECORDS.family(),
+            failures: PRESENCE_FAILURES.family_with(&["timed_out"]),
+            waiting: PRESENCE_WAITING.to_gauge(),
+            dropped: PRESENCE_DROPPED.to_counter(),
+            takeovers: PRESENCE_TAKEOVERS.to_counter(),
+            repairs: PRESENCE_REPAIRS.to_counter(),
         }
     }
 

@@ -17,11 +17,49 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fleetwire_model::DeviceId;
-use fleetwire_service::metrics::CounterFamily;
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use fleetwire_service::metrics::{CounterFamily, Label, Metric};
+use metrics::{Counter, Gauge};
 
 use bucket::Flow;
 pub use settings::{Rate, StrangerLimits, StrangerLimitsError};
+
+const UNACTIVATED_SESSIONS: Metric = Metric::gauge(
+    "fleetwire_frontend_unactivated_sessions",
+    "Sessions that were let in although nobody had activated their device; several of one device \
+     count once.",
+)
+.worry("Near the limit: see [operations.md](operations.md#held-devices).");
+const UNACTIVATED_REFUSED: Metric = Metric::counter(
+    "fleetwire_frontend_unactivated_refused_total",
+    "What devices that nobody activated did beyond a limit of `[frontend.unactivated_limits]`. Not \
+     acknowledged.",
+)
+.from_start(&[Label::words(
+    "limit",
+    &[
+        "address_sessions",
+        "sessions",
+        "address_ids",
+        "address_messages",
+        "address_bytes",
+        "messages",
+        "bytes",
+    ],
+)
+.note("the first three of CONNECTs, the others of publishes")])
+.worry(
+    "`address_*`: a depot that is larger than the limit, or somebody with the shared password. \
+     The others: strangers crowd each other out.",
+);
+const UNACTIVATED_ADDRESSES_FORGOTTEN: Metric = Metric::counter(
+    "fleetwire_frontend_unactivated_addresses_forgotten_total",
+    "Addresses whose ids of the last hour were forgotten early: more than `remembered`.",
+)
+.worry("It grows: many ids from many addresses.");
+
+/// What is counted here.
+pub(crate) const METRICS: &[Metric] =
+    &[UNACTIVATED_SESSIONS, UNACTIVATED_REFUSED, UNACTIVATED_ADDRESSES_FORGOTTEN];
 
 /// How long an id of an address counts.
 const HOUR: Duration = Duration::from_hours(1);
@@ -46,7 +84,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::AddressSessions,
         Self::Sessions,
         Self::AddressIds,
@@ -120,31 +158,15 @@ pub struct Visit {
 impl Strangers {
     /// Nobody is here.
     pub fn new(limits: StrangerLimits, start: Instant) -> Self {
-        let (refused, forgotten) = (
-            "fleetwire_frontend_unactivated_refused_total",
-            "fleetwire_frontend_unactivated_addresses_forgotten_total",
-        );
-        describe_counter!(
-            refused,
-            "Sessions and publishes of devices that nobody activated that were over a limit, by limit."
-        );
-        describe_counter!(
-            forgotten,
-            "Addresses of devices that nobody activated that were forgotten early: too many ids to remember."
-        );
-        describe_gauge!(
-            "fleetwire_frontend_unactivated_sessions",
-            "Sessions that were let in although nobody had activated their device."
-        );
         Self(Arc::new(Shared {
             all: Flow::new(limits.messages, limits.bytes),
             limits,
             hasher: RandomState::new(),
             start,
             crowd: Mutex::default(),
-            refused: CounterFamily::new(refused, "limit", &Limit::ALL.map(Limit::code)),
-            forgotten: counter!(forgotten),
-            sessions: gauge!("fleetwire_frontend_unactivated_sessions"),
+            refused: UNACTIVATED_REFUSED.family_with(&Limit::ALL.map(Limit::code)),
+            forgotten: UNACTIVATED_ADDRESSES_FORGOTTEN.to_counter(),
+            sessions: UNACTIVATED_SESSIONS.to_gauge(),
         }))
     }
 

@@ -78,6 +78,7 @@ fn start(kafka: ClientSettings, downlink: DownlinkServerSettings, stages: &mut S
         downlink,
         downlink_tokens: Tokens::load(token).unwrap(),
         origin: Origin { frontend_id: "test".into(), region: String::new(), host: String::new() },
+        tracer: fleetwire_trace::Tracer::off(),
         health: Health::default(),
         grace: Duration::from_secs(10),
     };

@@ -99,6 +99,7 @@ impl Site {
                 region: String::new(),
                 host: String::new(),
             },
+            tracer: fleetwire_trace::Tracer::off(),
             health: health.clone(),
             grace: Duration::from_secs(10),
         };

@@ -34,7 +34,7 @@ use fleetwire_model::{DeviceId, pb};
 
 use pending::Pending;
 pub use types::{
-    Attempt, Context, Delivered, Effects, Event, Guards, Motion, Outcome, Rules, SessionRef, Target,
+    Attempt, Context, Delivered, Effects, Event, Guards, Motion, Outcome, Rules, SessionRef, Step, Target,
     Telemetry,
 };
 
@@ -122,6 +122,11 @@ impl DeviceCommands {
     /// When the oldest command was published that telemetry may still confirm, Unix milliseconds.
     pub fn oldest_published_ms(&self) -> Option<i64> {
         self.pending.iter().filter_map(|pending| pending.published_ms.or(pending.attempt_ms)).min()
+    }
+
+    /// Since when the oldest command has been under way, Unix milliseconds.
+    pub fn oldest_ms(&self) -> Option<i64> {
+        self.pending.iter().filter_map(Pending::since_ms).min()
     }
 
     /// Takes ended commands out.

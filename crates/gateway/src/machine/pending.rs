@@ -6,7 +6,7 @@ use fleetwire_codec::iotm::output::UniqueId;
 use fleetwire_model::pb::{self, CommandState, CommandStatus};
 use fleetwire_model::time::{from_unix_ms, to_unix_ms};
 
-use super::{Context, Effects, unique_id};
+use super::{Context, Effects, Step, unique_id};
 
 /// A command that has not ended.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub(super) struct Pending {
     /// What would confirm it, once it is acknowledged.
     pub(super) evidence: Option<pb::RawRef>,
     pub(super) has_ended: bool,
+    /// When this gateway took it in; absent of one that another gateway took in.
+    accepted_ms: Option<i64>,
 }
 
 impl Pending {
@@ -57,6 +59,7 @@ impl Pending {
             failures: 0,
             evidence: None,
             has_ended: false,
+            accepted_ms: None,
         }
     }
 
@@ -92,6 +95,11 @@ impl Pending {
             frontend_id: self.frontend_id.clone(),
             attempt_time: self.attempt_ms.map(from_unix_ms),
         }
+    }
+
+    /// Since when it has been under way, Unix milliseconds; by the sender's clock if another gateway took it in.
+    pub(super) fn since_ms(&self) -> Option<i64> {
+        self.accepted_ms.or_else(|| self.command.issued_time.as_ref().map(to_unix_ms))
     }
 
     /// The device must not act after this, Unix milliseconds.
@@ -174,6 +182,15 @@ impl Pending {
     ) {
         self.state = state;
         self.sequence += 1;
+        self.accepted_ms = self.accepted_ms.or((self.sequence == 1).then_some(context.now_ms));
+        let step = match state {
+            CommandState::Acknowledged => self.published_ms.map(|since| (Step::SentToAcknowledged, since)),
+            CommandState::Confirmed => {
+                self.acknowledged_ms.map(|since| (Step::AcknowledgedToConfirmed, since))
+            }
+            _ => None,
+        };
+        effects.steps.extend(step.map(|(step, since)| (step, context.now_ms.saturating_sub(since))));
         let is_evident = matches!(state, CommandState::Confirmed | CommandState::Contradicted);
         effects.statuses.push(CommandStatus {
             command_id: self.command.command_id.clone(),

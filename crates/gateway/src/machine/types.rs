@@ -114,6 +114,15 @@ pub enum Event<'a> {
     Tick,
 }
 
+/// A part of a command's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// From the first publish that may have reached the device to its PUBACK.
+    SentToAcknowledged,
+    /// From the PUBACK to the telemetry that confirms it.
+    AcknowledgedToConfirmed,
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -191,4 +200,6 @@ pub struct Effects {
     pub changed: bool,
     /// Whether the command was one that had come before.
     pub is_repeat: bool,
+    /// Steps that are over, and how many milliseconds they took; for metrics.
+    pub steps: Vec<(Step, i64)>,
 }

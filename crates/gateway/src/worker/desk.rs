@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use fleetwire_kafka::{Outputs, Record, SendError};
-use fleetwire_model::pb::{CommandStatus, PartitionOwner};
+use fleetwire_model::pb::{CommandStatus, PartitionOwner, TraceStep};
 use fleetwire_model::time::from_unix_ms;
 use fleetwire_model::{DeviceId, TYPE_HEADER, Topic, Topics};
 use fleetwire_registry::Devices;
+use fleetwire_trace::{Following, Span, TRACEPARENT, Tracer};
 use prost::Message as _;
 
 use crate::guards::GuardBook;
 use crate::intake::MAX_COMMAND;
-use crate::machine::{Rules, Target};
+use crate::machine::{Rules, Step, Target};
 use crate::metrics::word;
+use crate::spans::Contexts;
 
 /// Key of the record that says whose a partition is.
 pub(crate) const OWNER: &[u8] = b"@owner";
@@ -25,6 +27,8 @@ pub(crate) struct World {
     /// Name of this gateway.
     pub(crate) gateway: String,
     pub(crate) devices: Arc<Devices>,
+    pub(crate) tracer: Tracer,
+    pub(crate) contexts: Contexts,
     pub(crate) guards: Arc<GuardBook>,
     pub(crate) rules: Rules,
     pub(crate) raw_topics: BTreeMap<String, Vec<String>>,
@@ -45,6 +49,12 @@ pub(crate) struct Tally {
     pub(crate) misplaced: u64,
     pub(crate) letters: HashMap<&'static str, u64>,
     pub(crate) statuses: HashMap<(&'static str, String), u64>,
+    /// Steps of commands, and how long each took, milliseconds.
+    pub(crate) steps: Vec<(Step, i64)>,
+    /// Of devices that are followed.
+    pub(crate) told: Vec<(Following, TraceStep)>,
+    /// Of commands whose traces are exported.
+    pub(crate) spans: Vec<Span>,
 }
 
 /// A piece of work.
@@ -90,12 +100,23 @@ impl Desk<'_> {
             status.reason = format!("a command has {MAX_COMMAND} bytes at most, this has {size}");
         }
         *self.tally.statuses.entry((word(&status), status.code.clone())).or_default() += 1;
+        if let Some(following) = self.world.tracer.follows(device.as_str()) {
+            self.tally.told.push((following, step(&status)));
+        }
+        let span = self.world.contexts.status(&self.world.tracer, device, &status);
+        let traceparent = span.as_ref().map(|span| span.context().to_string());
+        self.tally.spans.extend(span);
+        let headers = [
+            (TYPE_HEADER, b"fleetwire.v1.CommandStatus".as_slice()),
+            (TRACEPARENT, traceparent.as_deref().unwrap_or_default().as_bytes()),
+        ];
+        let count = if traceparent.is_some() { 2 } else { 1 };
         self.outputs.send(Record {
             topic: &self.world.names.status,
             key: Some(device.as_str().as_bytes()),
             payload: Some(&status.encode_to_vec()),
             timestamp_ms: None,
-            headers: &[(TYPE_HEADER, b"fleetwire.v1.CommandStatus")],
+            headers: headers.get(..count).unwrap_or_default(),
         })
     }
 
@@ -125,5 +146,23 @@ impl Desk<'_> {
             headers: &[(TYPE_HEADER, b"fleetwire.v1.PartitionOwner")],
         };
         self.outputs.send_to(partition, record)
+    }
+}
+
+/// A status as a step of a device that is followed.
+fn step(status: &CommandStatus) -> TraceStep {
+    let code = Some(&status.code).filter(|code| !code.is_empty());
+    let detail = match (code, status.reason.is_empty()) {
+        (Some(code), true) => code.clone(),
+        (Some(code), false) => format!("{code}: {}", status.reason),
+        (None, _) => status.reason.clone(),
+    };
+    TraceStep {
+        time: status.time,
+        subject: status.command_id.clone(),
+        code: word(status).to_owned(),
+        detail,
+        count: (status.attempts > 0).then_some(status.attempts),
+        ..TraceStep::default()
     }
 }

@@ -128,6 +128,18 @@ impl Page {
         self.devices.len()
     }
 
+    /// Since when its oldest command has been under way, Unix milliseconds. Looks through all devices.
+    pub(super) fn oldest_ms(&self) -> Option<i64> {
+        if self.pending == 0 {
+            return None;
+        }
+        let busy = self.devices.values().filter_map(|memory| match memory {
+            Memory::Busy(busy) => busy.commands.oldest_ms(),
+            Memory::Idle(_) => None,
+        });
+        busy.min()
+    }
+
     /// Whether there is something to do that no record is the cause of.
     pub(super) fn has_work(&self, now_ms: i64) -> bool {
         !self.owner_is_written
@@ -201,6 +213,7 @@ impl Page {
             rules: &desk.world.rules,
         };
         let effects = busy.commands.apply(event, &context);
+        desk.tally.steps.extend(effects.steps);
         for status in effects.statuses {
             desk.status(device, status)?;
         }

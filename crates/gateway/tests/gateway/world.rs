@@ -256,6 +256,7 @@ async fn gateway(
         topics: world.topics.clone(),
         devices: registry.devices(),
         caught_up: registry.caught_up(),
+        tracer: fleetwire_trace::Tracer::off(),
         token: None,
         health,
         version: "test",

@@ -4,13 +4,15 @@ use std::time::{Duration, Instant};
 
 use fleetwire_kafka::{Outputs, SendError};
 use fleetwire_model::DeviceId;
+use fleetwire_model::pb::TraceStepKind;
 use fleetwire_registry::Device;
 use tracing::{debug, info, warn};
 
-use super::{Keeping, send};
+use super::{Keeping, Waited, send};
 use crate::knock;
 use crate::page::Page;
 use crate::release::{Scan, Step, StepError, Taken};
+use crate::steps;
 
 /// How often the knocks are compared with the registry.
 const LOOK: Duration = Duration::from_millis(250);
@@ -177,8 +179,9 @@ impl Keeping {
             if !page.is_next(device, message.offset()) {
                 return Ok(Taken::Passed);
             }
-            send(message, &self.raw, found, (&mut self.buffer, outputs))?;
+            send(message, (&self.raw, Waited::Released), found, (&mut self.buffer, outputs))?;
             page.release(device, message.offset());
+            steps::tell(&self.tracer, TraceStepKind::Released, message, device);
             self.tally.released += 1;
             Ok(Taken::Sent)
         });

@@ -207,6 +207,7 @@ impl Member {
             kafka,
             topics: world.topics.clone(),
             devices: registry.devices(),
+            tracer: fleetwire_trace::Tracer::off(),
             condition: health.condition("held"),
             replica: replica.to_owned(),
             isolation: Isolation::Required,

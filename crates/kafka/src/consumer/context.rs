@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Partition as Seen;
 
-use super::group::Group;
+use super::group::{Group, Held};
 use super::tracker::lock;
 use crate::client;
 
@@ -25,11 +26,9 @@ impl ClientContext for GroupContext {
 
     fn stats(&self, statistics: Statistics) {
         let (group, now) = (&self.0, Instant::now());
-        if let Some(rtt_us) = group.connection.observe(&statistics) {
-            group.metrics.broker_rtt_seconds.set(precise(rtt_us) / 1e6);
-        }
-        let in_flight = i64::try_from(group.in_flight.records()).unwrap_or(i64::MAX);
-        group.metrics.in_flight_records.set(precise(in_flight));
+        let rtt_us = group.connection.observe(&statistics);
+        group.metrics.observe(&statistics, rtt_us, group.in_flight.records());
+        let now_ms = unix_ms();
         for ((topic, number), held) in lock(&group.partitions).iter_mut() {
             let Some(seen) = statistics.topics.get(topic).and_then(|topic| topic.partitions.get(number))
             else {
@@ -42,9 +41,9 @@ impl ClientContext for GroupContext {
             }
             let next = held.partition.mark().unwrap_or(seen.committed_offset.max(seen.lo_offset));
             if seen.hi_offset >= 0 && next >= 0 {
-                let lag = (seen.hi_offset - next).max(0);
+                let lag = if is_done(held, seen) { 0 } else { (seen.hi_offset - next).max(0) };
                 held.lag = Some(lag);
-                held.partition.lag.set(precise(lag));
+                held.partition.metrics.behind(lag, if lag > 0 { age_ms(held, now, now_ms) } else { 0 });
             }
         }
     }
@@ -76,7 +75,21 @@ impl ConsumerContext for GroupContext {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a metric")]
-fn precise(number: i64) -> f64 {
-    number as f64
+/// Whether everything up to the end was handed over and completed. The end may lie behind the mark all the same: what
+/// ends a transaction has an offset, and is no record.
+fn is_done(held: &Held, seen: &Seen) -> bool {
+    seen.fetchq_cnt == 0 && seen.next_offset >= seen.hi_offset && held.partition.is_idle()
+}
+
+/// Age of the oldest record that is not done. Before the first record, the time since the partition was given: its
+/// oldest record has waited for as long at least.
+fn age_ms(held: &Held, now: Instant, now_ms: i64) -> i64 {
+    let given = || i64::try_from(now.duration_since(held.given).as_millis()).unwrap_or(i64::MAX);
+    held.partition.oldest_ms().map_or_else(given, |oldest_ms| now_ms.saturating_sub(oldest_ms).max(0))
+}
+
+#[expect(clippy::disallowed_methods, reason = "librdkafka calls back with a time of whole seconds only")]
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -15,6 +15,7 @@ use super::tracker::{InFlight, Partition, lock};
 use super::transform::transaction::Transaction;
 use crate::client::Connection;
 use crate::error::consumer_code;
+use crate::heart::{self, Heart};
 use crate::metrics::ConsumerMetrics;
 
 /// What the answer to the last commit may take beyond the drain.
@@ -27,6 +28,7 @@ pub(super) struct Group {
     pub(super) name: Box<str>,
     pub(super) in_flight: Arc<InFlight>,
     pub(super) connection: Connection,
+    pub(super) heart: Arc<Heart>,
     pub(super) metrics: ConsumerMetrics,
     /// Grows with each change of the assignment.
     pub(super) generation: AtomicU64,
@@ -48,6 +50,8 @@ pub(super) struct Held {
     pub(super) lag: Option<i64>,
     /// The generation in which it was given to us.
     pub(super) since: u64,
+    /// When that was.
+    pub(super) given: Instant,
 }
 
 impl Group {
@@ -61,6 +65,7 @@ impl Group {
             name: name.into(),
             in_flight: Arc::default(),
             connection: Connection::default(),
+            heart: Arc::default(),
             metrics,
             generation: AtomicU64::new(0),
             lost_commits: AtomicU64::new(0),
@@ -88,9 +93,15 @@ impl Group {
     pub(super) fn partition(&self, topic: &str, number: i32) -> Arc<Partition> {
         let mut partitions = lock(&self.partitions);
         let held = partitions.entry((topic.to_owned(), number)).or_insert_with(|| Held {
-            partition: Arc::new(Partition::new(topic, number, Arc::clone(&self.in_flight))),
+            partition: Arc::new(Partition::new(
+                &self.metrics.group,
+                topic,
+                number,
+                Arc::clone(&self.in_flight),
+            )),
             lag: None,
             since: self.generation.load(Ordering::Acquire),
+            given: Instant::now(),
         });
         Arc::clone(&held.partition)
     }
@@ -122,7 +133,7 @@ impl Group {
         let Some(held) = partitions.get_mut(&(topic.to_owned(), number)) else {
             return false;
         };
-        let anew = Arc::new(Partition::new(topic, number, Arc::clone(&self.in_flight)));
+        let anew = Arc::new(Partition::new(&self.metrics.group, topic, number, Arc::clone(&self.in_flight)));
         std::mem::replace(&mut held.partition, anew).give_up();
         drop(partitions);
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -165,7 +176,7 @@ impl Group {
         }
         for partition in going {
             partition.give_up();
-            partition.lag.set(0.0);
+            partition.metrics.behind(0, 0);
         }
         self.changed();
     }
@@ -220,13 +231,14 @@ impl Group {
                 self.metrics.commit_failures.increment(1);
                 return Err(reason);
             }
+            heart::beat();
             std::thread::sleep(LEAST_WAIT);
         }
     }
 
     fn changed(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.metrics.partitions.set(f64::from(u32::try_from(self.assigned()).unwrap_or(u32::MAX)));
+        self.metrics.partitions.set(self.assigned());
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::group::Group;
 use super::tracker::lock;
+use crate::heart::Carried;
 
 /// The state of a consumer at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,18 @@ impl Monitor {
             lost_commits: group.lost_commits.load(Ordering::Relaxed),
             last_error: lock(&group.last_error).clone(),
         }
+    }
+
+    /// How long its loop has given no sign of life; nothing while it has not begun. While Kafka is away the loop waits in
+    /// turns of seconds and gives signs, so a long silence is a defect of this process.
+    pub fn silence(&self) -> Duration {
+        self.0.heart.silence()
+    }
+
+    /// For as long as what is returned lives, what this thread waits for of Kafka counts as the loop's own work: for a
+    /// thread that the loop's thread may have to wait for.
+    pub fn work_for_it(&self) -> Carried {
+        self.0.heart.carry()
     }
 
     /// Grows with each change of the assignment, and whenever records will be handed over again.

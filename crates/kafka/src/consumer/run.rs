@@ -13,6 +13,7 @@ use super::current::Current;
 use super::group::{ANSWER, Group, commit_list};
 use super::tracker::{Done, Partition};
 use super::{Consumer, ConsumerOptions};
+use crate::heart;
 use crate::message::Message;
 
 /// How long a poll waits, and so how late a stop or a commit can be.
@@ -40,11 +41,13 @@ pub(super) fn run(
     mut handler: impl FnMut(Message<'_>, Done),
 ) -> Result<(), RunError> {
     let mut reading = Reading::new(consumer);
+    let _carried = reading.group.heart.carry();
     let mut has_record = false;
     let outcome = loop {
         if stop.is_cancelled() {
             break Ok(());
         }
+        heart::beat();
         reading.commit_when_due(has_record);
         if let Some(error) = reading.defect() {
             break Err(error);
@@ -107,7 +110,7 @@ impl<'a> Reading<'a> {
         self.group.connection.set_up();
         let partition = self.current.of(self.group, &message);
         let message = Message::new(message);
-        let done = partition.begin(message.offset(), message.size());
+        let done = partition.begin(message.offset(), message.timestamp_ms(), message.size());
         self.group.metrics.records.increment(1);
         handler(message, done);
     }

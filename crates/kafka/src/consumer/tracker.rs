@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, Gauge};
-
-use crate::metrics::{lag_gauge, skipped_offsets};
+use crate::metrics::PartitionMetrics;
 
 /// How far apart looks for lost commits are.
 const LOOK: Duration = Duration::from_secs(10);
@@ -69,8 +67,7 @@ impl InFlight {
 pub(super) struct Partition {
     pub(super) topic: Arc<str>,
     pub(super) number: i32,
-    pub(super) lag: Gauge,
-    skipped: Counter,
+    pub(super) metrics: PartitionMetrics,
     in_flight: Arc<InFlight>,
     ours: AtomicBool,
     marks: Mutex<Marks>,
@@ -88,6 +85,8 @@ struct Marks {
     mark: Option<i64>,
     /// What was sent to Kafka last and not known to have failed.
     committed: Option<i64>,
+    /// Time of the last record popped, Unix milliseconds.
+    popped_ms: Option<i64>,
     /// What had been sent when Kafka's answers were looked at last.
     due: Option<(i64, Instant)>,
 }
@@ -95,32 +94,33 @@ struct Marks {
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     offset: i64,
+    /// Time of the record, Unix milliseconds; 0 if it has none.
+    time_ms: i64,
     complete: bool,
 }
 
 impl Partition {
-    pub(super) fn new(topic: &str, number: i32, in_flight: Arc<InFlight>) -> Self {
+    pub(super) fn new(group: &str, topic: &str, number: i32, in_flight: Arc<InFlight>) -> Self {
         Self {
             topic: topic.into(),
             number,
-            lag: lag_gauge(topic, number),
-            skipped: skipped_offsets(topic),
+            metrics: PartitionMetrics::new(group, topic, number),
             in_flight,
             ours: AtomicBool::new(true),
             marks: Mutex::default(),
         }
     }
 
-    /// Counts a record in; its token must be completed.
-    pub(super) fn begin(self: &Arc<Self>, offset: i64, bytes: usize) -> Done {
+    /// Counts a record in, which has this time, Unix milliseconds; its token must be completed.
+    pub(super) fn begin(self: &Arc<Self>, offset: i64, time_ms: Option<i64>, bytes: usize) -> Done {
         let mut marks = lock(&self.marks);
         let skipped = marks.next.map_or(0, |next| u64::try_from(offset.saturating_sub(next)).unwrap_or(0));
         if skipped > 0 {
-            self.skipped.increment(skipped);
+            self.metrics.skipped.increment(skipped);
         }
         marks.next = Some(offset.saturating_add(1));
         let sequence = marks.popped + marks.window.len() as u64;
-        marks.window.push_back(Slot { offset, complete: false });
+        marks.window.push_back(Slot { offset, time_ms: time_ms.unwrap_or(0), complete: false });
         drop(marks);
         self.in_flight.records.fetch_add(1, Ordering::AcqRel);
         self.in_flight.bytes.fetch_add(bytes, Ordering::AcqRel);
@@ -168,6 +168,14 @@ impl Partition {
         lock(&self.marks).mark
     }
 
+    /// Time of the oldest record that is not complete, or where all are, of the last one that was: what Kafka has
+    /// beyond it is hardly older. Unix milliseconds; `None` before the first record.
+    pub(super) fn oldest_ms(&self) -> Option<i64> {
+        let marks = lock(&self.marks);
+        let open = marks.window.front().map(|slot| slot.time_ms).filter(|time_ms| *time_ms > 0);
+        open.or(marks.popped_ms)
+    }
+
     /// The partition is another member's now; completions of its records mean nothing any more.
     pub(super) fn give_up(&self) {
         self.ours.store(false, Ordering::Release);
@@ -179,10 +187,13 @@ impl Partition {
         if let Some(slot) = marks.window.get_mut(index) {
             slot.complete = true;
         }
-        while let Some(Slot { offset, complete: true }) = marks.window.front().copied() {
+        while let Some(Slot { offset, time_ms, complete: true }) = marks.window.front().copied() {
             marks.window.pop_front();
             marks.popped += 1;
             marks.mark = Some(offset + 1);
+            if time_ms > 0 {
+                marks.popped_ms = Some(time_ms);
+            }
         }
     }
 
@@ -240,14 +251,14 @@ mod tests {
 
     fn partition() -> (Arc<InFlight>, Arc<Partition>) {
         let in_flight = Arc::new(InFlight::default());
-        (Arc::clone(&in_flight), Arc::new(Partition::new("t", 0, in_flight)))
+        (Arc::clone(&in_flight), Arc::new(Partition::new("g", "t", 0, in_flight)))
     }
 
     #[test]
     fn the_mark_follows_the_oldest_incomplete_record() {
         let (in_flight, partition) = partition();
         // Compaction leaves gaps between offsets.
-        let [a, b, c] = [10, 15, 16].map(|offset| partition.begin(offset, 3));
+        let [a, b, c] = [10, 15, 16].map(|offset| partition.begin(offset, None, 3));
         b.complete();
         assert_eq!(partition.take_commit(), None);
         a.complete();
@@ -260,9 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_incomplete_record_tells_how_late_it_is_and_else_the_last_one_done() {
+        let (_, partition) = partition();
+        assert_eq!(partition.oldest_ms(), None);
+        let [a, b] = [(0, 500), (1, 700)].map(|(offset, ms)| partition.begin(offset, Some(ms), 0));
+        b.complete();
+        assert_eq!(partition.oldest_ms(), Some(500));
+        a.complete();
+        assert_eq!(partition.oldest_ms(), Some(700));
+    }
+
+    #[test]
     fn a_commit_that_does_not_arrive_is_tried_again() {
         let (_, partition) = partition();
-        partition.begin(0, 0).complete();
+        partition.begin(0, None, 0).complete();
         assert_eq!(partition.take_commit(), Some(1));
         let start = Instant::now();
         assert!(!partition.commit_is_missing(0, start), "its answer may be under way");
@@ -276,8 +298,8 @@ mod tests {
     #[test]
     fn a_dropped_token_holds_the_mark_and_is_counted() {
         let (in_flight, partition) = partition();
-        let first = partition.begin(0, 0);
-        partition.begin(1, 0).complete();
+        let first = partition.begin(0, None, 0);
+        partition.begin(1, None, 0).complete();
         drop(first);
         assert_eq!((partition.mark(), in_flight.abandoned(), in_flight.records()), (None, 1, 0));
     }
@@ -285,7 +307,7 @@ mod tests {
     #[test]
     fn a_token_of_a_lost_partition_may_be_dropped() {
         let (in_flight, partition) = partition();
-        let token = partition.begin(0, 0);
+        let token = partition.begin(0, None, 0);
         partition.give_up();
         drop(token);
         assert_eq!(in_flight.abandoned(), 0);
@@ -294,7 +316,7 @@ mod tests {
     #[test]
     fn a_completion_wakes_the_waiting_thread() {
         let (in_flight, partition) = partition();
-        let token = partition.begin(0, 0);
+        let token = partition.begin(0, None, 0);
         let deadline = Instant::now() + Duration::from_secs(10);
         std::thread::scope(|scope| {
             scope.spawn(move || token.complete());

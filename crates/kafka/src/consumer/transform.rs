@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Consumer, ConsumerOptions, Monitor, RunError, close};
 use crate::error::{ClientError, DeliveryError, SendError};
+use crate::heart;
 use crate::message::Message;
 use crate::producer::{Producer, Record};
 use crate::settings::ClientSettings;
@@ -177,6 +178,7 @@ impl Outputs<'_> {
                     if self.stop.is_cancelled() || Instant::now() >= self.deadline {
                         return Err(SendError::Full);
                     }
+                    heart::beat();
                     // Its result is the next attempt's.
                     let _ = self.producer.flush_transaction(ROOM);
                 }

@@ -97,14 +97,14 @@ fn drive<'a>(
         counts.pubacks += count_pubacks(out);
         assert!(counts.pubacks <= counts.stored, "acknowledged means stored");
         counts.stored += act(*actions.next()?, &mut open, session, out);
-        if let Err(end) = session.settle(out) {
+        if let Err(end) = session.settle(Instant::now, out) {
             break end;
         }
         if !session.wants_packets() {
             // Ingest answers everything in the end.
             counts.stored += open.len() as u64;
             open.drain(..).for_each(|receipt: Receipt| receipt.complete(Outcome::Stored));
-            if let Err(end) = session.settle(out) {
+            if let Err(end) = session.settle(Instant::now, out) {
                 break end;
             }
             assert!(session.wants_packets() || session.in_flight() == 0);

@@ -45,7 +45,7 @@ pub(super) async fn direct<A: Authenticator, I: Ingest>(
     core: Arc<Core<A, I>>,
 ) {
     let deadline = Instant::now() + core.settings.handshake_timeout;
-    core.parts.observer.on(Event::Opened);
+    core.tell(&visit, Event::Opened);
     serve(stream, visit, deadline, &core).await;
 }
 
@@ -56,7 +56,8 @@ pub(super) async fn proxied<A: Authenticator, I: Ingest>(
     place: OwnedSemaphorePermit,
     core: Arc<Core<A, I>>,
 ) {
-    let deadline = Instant::now() + core.settings.handshake_timeout;
+    let came = Instant::now();
+    let deadline = came + core.settings.handshake_timeout;
     core.parts.observer.on(Event::Opened);
     let proxy = peer.address;
     let named = Box::pin(limited(deadline, &core, proxy::read(&mut stream))).await;
@@ -66,9 +67,12 @@ pub(super) async fn proxied<A: Authenticator, I: Ingest>(
         core.gate.visit(peer, place, Instant::now().into_std()).map_err(Lost::TurnedAway)
     });
     match visit {
-        Ok(visit) => serve(stream, visit, deadline, &core).await,
+        Ok(mut visit) => {
+            visit.came = came.into_std();
+            serve(stream, visit, deadline, &core).await;
+        }
         Err(lost) => {
-            give_up(proxy, &lost, &core);
+            core.parts.observer.on(give_up(proxy, &lost));
             core.parts.observer.on(Event::Closed);
         }
     }
@@ -93,12 +97,12 @@ async fn serve<A: Authenticator, I: Ingest>(
                 connection::serve(stream, &visit, core).await
             }
             Err(lost) => {
-                give_up(visit.peer.address, &lost, core);
+                core.tell(&visit, give_up(visit.peer.address, &lost));
                 None
             }
         }
     };
-    core.parts.observer.on(Event::Closed);
+    core.tell(&visit, Event::Closed);
     drop(visit);
     // A session may wait for its client, who then comes through the gate again.
     if let Some(left) = left {
@@ -156,11 +160,12 @@ async fn limited<T, A, I>(
     }
 }
 
-fn give_up<A, I>(peer: SocketAddr, lost: &Lost, core: &Core<A, I>) {
+/// What the observer is told of a connection that is lost.
+fn give_up(peer: SocketAddr, lost: &Lost) -> Event<'static> {
     let (event, reason) = match lost {
         Lost::Fault(fault) => (Event::NotAdmitted(*fault), fault.code()),
         Lost::TurnedAway(why) => (Event::TurnedAway(*why), why.code()),
     };
     debug!(%peer, reason, "no handshake");
-    core.parts.observer.on(event);
+    event
 }

@@ -76,12 +76,13 @@ where
         Ok(admission) => admission,
         Err(cause) => {
             debug!(peer = %visit.peer.address, code = cause.code(), "not admitted");
-            core.parts.observer.on(Event::NotAdmitted(cause));
+            core.tell(visit, Event::NotAdmitted(cause));
             socket::close(&mut stream, output, CLOSE_TIMEOUT).await;
             return None;
         }
     };
     let entered = enter(admission, core, &mut output).await;
+    core.tell(visit, Event::Admitted { took: Instant::now().into_std() - visit.came });
     Some(Box::new(Connection::new(stream, entered, (visit, core), input, output)))
 }
 
@@ -221,6 +222,9 @@ where
             self;
         drop(held);
         let facts = session.facts();
+        for qos in session.unanswered() {
+            core.parts.observer.on(Event::PublishUnanswered(facts, qos));
+        }
         core.parts.observer.on(Event::Disconnected(facts, end));
         debug!(session = %facts.session_id, client = %facts.client_id, code = end.code(), "session ended");
         for (_, reply) in waiting {
@@ -300,7 +304,7 @@ where
     /// Takes packets from the input as long as there is room for what they ask.
     fn take_packets(&mut self) -> Result<(), End> {
         loop {
-            self.session.settle(&mut self.output)?;
+            self.session.settle(|| Instant::now().into_std(), &mut self.output)?;
             if !self.serves() || self.output.len() >= MAX_OUTPUT || !self.address_may_publish() {
                 break;
             }

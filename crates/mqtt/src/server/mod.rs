@@ -11,6 +11,7 @@ mod flushed;
 mod gate;
 mod handshake;
 mod hub;
+mod insider;
 mod listener;
 mod mailbox;
 mod parked;
@@ -26,6 +27,7 @@ mod websocket;
 pub use attempt::Attempt;
 pub use gate::{GateSettings, Rate};
 pub use hub::{Message, Published, RetainLimits};
+pub use insider::{Expected, Insider};
 pub use listener::{BindError, Listener};
 pub use mailbox::DeliveryOutcome;
 pub use proxy::ProxySettings;
@@ -44,9 +46,9 @@ use tracing::warn;
 use crate::{
     access::{Authenticator, Transport},
     ingest::Ingest,
-    observer::Observer,
+    observer::{Event, Observer},
 };
-use gate::Gate;
+use gate::{Gate, Visit};
 use listener::Bound;
 use mailbox::Closing;
 use tls::Keeper;
@@ -72,6 +74,15 @@ struct Core<A, I> {
     gate: Gate,
     tls: Option<Arc<Keeper>>,
     stop: CancellationToken,
+}
+
+impl<A, I> Core<A, I> {
+    /// Tells the observer what became of a connection, unless it is the process's own.
+    fn tell(&self, visit: &Visit, event: Event<'_>) {
+        if !visit.is_insider() {
+            self.parts.observer.on(event);
+        }
+    }
 }
 
 /// An MQTT server that is bound and not yet accepting.

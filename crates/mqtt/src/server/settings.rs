@@ -7,7 +7,7 @@ use std::{
 
 use bytestring::ByteString;
 
-use super::{GateSettings, Listener, ProxySettings, RetainLimits, TlsSettings, WebSocketSettings};
+use super::{GateSettings, Insider, Listener, ProxySettings, RetainLimits, TlsSettings, WebSocketSettings};
 use crate::session::Limits;
 
 /// Listeners, bounds and times of a server. The defaults suit trackers.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub proxy: ProxySettings,
     /// Limits at the door.
     pub gate: GateSettings,
+    /// The process's own connection.
+    pub insider: Insider,
     /// Connections that may be open; one more is turned away.
     pub max_connections: usize,
     /// How long a connection may take for everything before its first MQTT packet: PROXY header, TLS, WebSocket. The
@@ -59,6 +61,7 @@ impl Default for Settings {
             websocket: WebSocketSettings::default(),
             proxy: ProxySettings::default(),
             gate: GateSettings::default(),
+            insider: Insider::default(),
             max_connections: 100_000,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),

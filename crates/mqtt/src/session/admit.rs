@@ -12,7 +12,7 @@ use super::{Kept, Limits, Session, Watch, inbound::Inbound, outbound::Outbound, 
 use crate::{
     access::{Authenticator, Grant, Peer},
     ingest::SessionFacts,
-    observer::{NotAdmitted, Observer},
+    observer::{Event, NotAdmitted, Observer},
     packet::{ConnAck, Connect, Frame, Level, Packet, PacketError, Properties, Property, Reason},
     receipt::Answers,
 };
@@ -81,6 +81,7 @@ pub fn admit(
             Ok(Admission { connect, grant, visitor, limits, observer: Watch(observer.clone()), inbound })
         }
         Err(refusal) => {
+            observer.on(Event::ConnectRefused(&connect, &visitor.peer, refusal));
             let (return_code, reason) = refusal.codes();
             if most >= SMALLEST_CONNACK {
                 refuse(connect.level, return_code, reason, out);

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Instant,
 };
 
 use super::Limits;
@@ -20,7 +21,11 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     pub(super) qos: QoS,
     pub(super) packet_id: u16,
+    /// When it was read.
+    pub(super) since: Instant,
     size: u32,
+    /// Number of the publish in its session; 0 of one that is not offered.
+    pub(super) sequence: u64,
 }
 
 /// What stands behind an [`Entry`].
@@ -117,18 +122,31 @@ impl Inbound {
         self.received.len() >= MOST_UNRELEASED
     }
 
-    /// Enters a publish that ingest will answer.
-    pub(super) fn push(&mut self, qos: QoS, packet_id: u16, size: usize) -> Receipt {
+    /// Enters a publish that ingest will answer, read at `since`.
+    pub(super) fn push(
+        &mut self,
+        (qos, packet_id): (QoS, u16),
+        since: Instant,
+        size: usize,
+        sequence: u64,
+    ) -> Receipt {
         if qos == QoS::ExactlyOnce {
             self.received.insert(packet_id, Received::Open);
         }
-        let slot = self.enter(Entry { kind: Kind::Offered, qos, packet_id, size: clamp(size) });
+        let entry = Entry { kind: Kind::Offered, qos, packet_id, since, size: clamp(size), sequence };
+        let slot = self.enter(entry);
         Receipt::new(self.answers.clone(), slot)
     }
 
     /// Enters a publish whose answer is known and only waits for its turn.
-    pub(super) fn push_answered(&mut self, kind: Kind, qos: QoS, packet_id: u16, outcome: Outcome) {
-        let slot = self.enter(Entry { kind, qos, packet_id, size: 0 });
+    pub(super) fn push_answered(
+        &mut self,
+        (kind, outcome): (Kind, Outcome),
+        qos: QoS,
+        packet_id: u16,
+        since: Instant,
+    ) {
+        let slot = self.enter(Entry { kind, qos, packet_id, since, size: 0, sequence: 0 });
         self.answers.settle(slot, outcome);
     }
 
@@ -177,6 +195,11 @@ impl Inbound {
             Outcome::Stored => self.received.insert(entry.packet_id, Received::Recorded),
             Outcome::Failed(_) => self.received.remove(&entry.packet_id),
         };
+    }
+
+    /// Publishes that ingest has and has not answered, as far as the session has seen.
+    pub(super) fn offered(&self) -> impl Iterator<Item = QoS> {
+        self.entries.iter().filter(|entry| entry.kind == Kind::Offered).map(|entry| entry.qos)
     }
 
     /// Whether a publish of quality of service 2 is in flight.

@@ -32,7 +32,7 @@ use crate::{
     access::Grant,
     ingest::{Publish, SessionFacts},
     observer::Observer,
-    packet::{self, Ack, AckKind, Disconnect, Frame, Level, Packet, Will},
+    packet::{self, Ack, AckKind, Disconnect, Frame, Level, Packet, QoS, Will},
     receipt::{Answers, Receipt},
 };
 use inbound::Inbound;
@@ -231,6 +231,11 @@ impl Session {
     /// Publishes that are not answered yet.
     pub fn in_flight(&self) -> usize {
         self.inbound.len()
+    }
+
+    /// Publishes that were offered to ingest and are not answered, by their quality of service.
+    pub fn unanswered(&self) -> impl Iterator<Item = QoS> {
+        self.inbound.offered()
     }
 
     /// Says that the session was not read for a while, on the server's own account.

@@ -1,5 +1,7 @@
 //! Publishes from the client: checked against the grant, offered, and answered in order.
 
+use std::time::Instant;
+
 use bytes::BytesMut;
 use bytestring::ByteString;
 
@@ -28,7 +30,8 @@ impl Session {
                 Seen::Recorded => {
                     self.observer.0.on(Event::Duplicate(&self.facts));
                     self.check_receive_maximum(packet.qos)?;
-                    self.inbound.push_answered(Kind::Repeat, packet.qos, packet.packet_id, Outcome::Stored);
+                    let answer = (Kind::Repeat, Outcome::Stored);
+                    self.inbound.push_answered(answer, packet.qos, packet.packet_id, self.last_packet);
                     return Ok(Step::Nothing);
                 }
             }
@@ -44,8 +47,9 @@ impl Session {
             self.refuse(&packet);
             return Ok(Step::Nothing);
         }
-        let receipt = self.inbound.push(packet.qos, packet.packet_id, size);
         self.sequence += 1;
+        let which = (packet.qos, packet.packet_id);
+        let receipt = self.inbound.push(which, self.last_packet, size, self.sequence);
         let publish = Publish {
             topic,
             payload: packet.payload,
@@ -73,14 +77,14 @@ impl Session {
     ///
     /// Clients before MQTT 5 cannot be told; their connection ends when the turn comes.
     fn refuse(&mut self, packet: &PublishPacket) {
-        self.observer.0.on(Event::PublishRefused(&self.facts));
+        self.observer.0.on(Event::PublishRefused(&self.facts, packet.qos));
         let outcome = Outcome::Failed(FailureReason::NotAuthorized);
         if !self.level().is_v5() {
             self.inbound.close();
         } else if packet.qos == QoS::AtMostOnce {
             return;
         }
-        self.inbound.push_answered(Kind::Refused, packet.qos, packet.packet_id, outcome);
+        self.inbound.push_answered((Kind::Refused, outcome), packet.qos, packet.packet_id, self.last_packet);
     }
 
     /// The topic of a publish, whose alias is set or used as MQTT 5, section 3.3.2.3.4, says.
@@ -107,9 +111,28 @@ impl Session {
     }
 
     /// Appends the answers of all publishes at the front of the window whose outcome is known.
-    pub fn settle(&mut self, out: &mut BytesMut) -> Result<(), End> {
-        while let Some((entry, outcome)) = self.inbound.pop() {
+    ///
+    /// The clock is looked at only if there is one.
+    pub fn settle(&mut self, clock: impl FnOnce() -> Instant, out: &mut BytesMut) -> Result<(), End> {
+        let mut next = self.inbound.pop();
+        if next.is_none() {
+            return Ok(());
+        }
+        let now = clock();
+        while let Some((entry, outcome)) = next {
+            if entry.kind == Kind::Offered {
+                let took = now.saturating_duration_since(entry.since);
+                self.observer.0.on(Event::PublishAnswered {
+                    session: &self.facts,
+                    sequence: entry.sequence,
+                    packet_id: entry.packet_id,
+                    qos: entry.qos,
+                    outcome,
+                    took,
+                });
+            }
             self.answer(entry, outcome, out)?;
+            next = self.inbound.pop();
         }
         Ok(())
     }

@@ -13,8 +13,8 @@ use std::{
 
 use bytes::BytesMut;
 use fleetwire_mqtt::{
-    Authenticator, End, Event, Grant, Ingest, Listener, NotAdmitted, Observer, Parts, Peer, Publish, Receipt,
-    Refusal, Server, SessionFacts, Sessions, Settings, TopicFilter,
+    Authenticator, End, Event, Grant, Ingest, Listener, NotAdmitted, Observer, Outcome, Parts, Peer, Publish,
+    Receipt, Refusal, Server, SessionFacts, Sessions, Settings, TopicFilter,
     packet::{Connect, Level, Properties, PublishPacket, QoS},
 };
 use tokio::{
@@ -204,8 +204,14 @@ impl Observer for Notes {
         let word = match event {
             Event::NotAdmitted(cause) => format!("not_admitted {}", NotAdmitted::code(cause)),
             Event::Disconnected(_, end) => format!("disconnected {}", End::code(end)),
-            Event::PublishRefused(_) => "publish_refused".into(),
+            Event::PublishRefused(..) => "publish_refused".into(),
             Event::PublishFailed(_, failure) => format!("publish_failed {}", failure.code()),
+            Event::PublishAnswered { outcome: Outcome::Stored, .. } => "answered stored".into(),
+            Event::PublishAnswered { outcome: Outcome::Failed(failure), .. } => {
+                format!("answered {}", failure.code())
+            }
+            Event::PublishUnanswered(..) => "unanswered".into(),
+            Event::Admitted { .. } => "admitted".into(),
             Event::Duplicate(_) => "duplicate".into(),
             Event::IngestFull(_) => "ingest_full".into(),
             Event::Connected(_) => "connected".into(),

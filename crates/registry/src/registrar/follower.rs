@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fleetwire_kafka::{Delivered, Message, ReaderError, TailReader};
 use fleetwire_model::{DeviceId, pb};
+use fleetwire_service::health::Pulse;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -117,10 +118,13 @@ pub(super) fn follow(
     tail: &TailReader,
     records: &Records,
     progress: &Progress,
-    stop: &CancellationToken,
+    (pulse, stop): (Option<&Pulse>, &CancellationToken),
 ) -> Result<(), ReaderError> {
     let (mut since_look, mut last_record) = (0, Instant::now());
     while !stop.is_cancelled() {
+        if let Some(pulse) = pulse {
+            pulse.beat();
+        }
         let is_awaited = progress.is_awaited.load(Ordering::Relaxed);
         let hurries = is_awaited || last_record.elapsed() < BEHIND;
         let came = tail.next(if hurries { HURRY } else { IDLE })?;
@@ -141,6 +145,9 @@ pub(super) fn follow(
 /// As the services do: a record that cannot be used removes the device.
 fn take(records: &Records, message: &Message<'_>) {
     let key = message.key().unwrap_or_default();
+    if records.tracer().is_some_and(|tracer| tracer.apply(key, message.payload())) {
+        return;
+    }
     let Some(id) = std::str::from_utf8(key).ok().and_then(|text| text.parse::<DeviceId>().ok()) else {
         return;
     };

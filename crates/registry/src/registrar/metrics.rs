@@ -2,10 +2,58 @@
 
 use std::time::Duration;
 
-use fleetwire_service::metrics::CounterFamily;
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
-
 use super::change::{Applied, ChangeError};
+use fleetwire_service::metrics::{CounterFamily, Label, Metric};
+use metrics::{Counter, Histogram};
+
+const CHANGES: Metric = Metric::counter(
+    "fleetwire_registrar_changes_total",
+    "Changes of devices that were asked for, by outcome.",
+)
+.labels(&[Label::words(
+    "outcome",
+    &[
+        "created",
+        "changed",
+        "unchanged",
+        "removed",
+        "not_found",
+        "exists",
+        "conflict",
+        "invalid",
+        "too_large",
+        "unavailable",
+        "contended",
+    ],
+)
+.note("most from the start")])
+.worry(
+    "Growth of `unavailable`: Kafka does not take transactions. `contended`: several processes write \
+     without a pause.",
+);
+const RECORDS: Metric = Metric::counter(
+    "fleetwire_registrar_records_total",
+    "Records of devices that were written; each has its audit event.",
+);
+const TRANSACTIONS: Metric = Metric::counter(
+    "fleetwire_registrar_transactions_total",
+    "Transactions of the registry. `fenced`: another process took the right to write; it was tried \
+     again. `unknown`: Kafka did not say whether it had committed; it was found out.",
+)
+.from_start(&[Label::words("outcome", &["committed", "fenced", "unknown"])])
+.worry("Steady `unknown`: Kafka answers too late.");
+const TAKEOVERS: Metric = Metric::counter(
+    "fleetwire_registrar_takeovers_total",
+    "Times this process took the right to write, at first or from another.",
+)
+.worry("As many as changes, on several replicas: give changes to one of them, it is faster.");
+const TRANSACTION_SECONDS: Metric = Metric::histogram(
+    "fleetwire_registrar_transaction_seconds",
+    "From the first record of a transaction to its commit.",
+);
+
+/// What is counted here.
+pub(crate) const METRICS: &[Metric] = &[CHANGES, RECORDS, TRANSACTIONS, TAKEOVERS, TRANSACTION_SECONDS];
 
 /// Handles, made once.
 #[derive(Debug)]
@@ -19,44 +67,21 @@ pub(super) struct RegistrarMetrics {
 
 impl RegistrarMetrics {
     pub(super) fn new() -> Self {
-        describe_counter!("fleetwire_registrar_changes_total", "Changes that were asked for, by outcome.");
-        describe_counter!(
-            "fleetwire_registrar_transactions_total",
-            "Transactions of the registry, by how they ended; unknown: Kafka did not say, and it was found out."
-        );
-        describe_counter!(
-            "fleetwire_registrar_takeovers_total",
-            "Times this process took the right to write from another one, or for the first time."
-        );
-        describe_counter!("fleetwire_registrar_records_total", "Records of devices that were written.");
-        describe_histogram!(
-            "fleetwire_registrar_transaction_seconds",
-            Unit::Seconds,
-            "How long a transaction took, from its first record to the commit."
-        );
         Self {
-            changes: CounterFamily::new(
-                "fleetwire_registrar_changes_total",
-                "outcome",
-                &[
-                    "created",
-                    "changed",
-                    "unchanged",
-                    "removed",
-                    "conflict",
-                    "invalid",
-                    "unavailable",
-                    "contended",
-                ],
-            ),
-            transactions: CounterFamily::new(
-                "fleetwire_registrar_transactions_total",
-                "outcome",
-                &["committed", "fenced", "unknown"],
-            ),
-            taken: counter!("fleetwire_registrar_takeovers_total"),
-            written: counter!("fleetwire_registrar_records_total"),
-            seconds: histogram!("fleetwire_registrar_transaction_seconds"),
+            changes: CHANGES.family_with(&[
+                "created",
+                "changed",
+                "unchanged",
+                "removed",
+                "conflict",
+                "invalid",
+                "unavailable",
+                "contended",
+            ]),
+            transactions: TRANSACTIONS.family(),
+            taken: TAKEOVERS.to_counter(),
+            written: RECORDS.to_counter(),
+            seconds: TRANSACTION_SECONDS.to_histogram(),
         }
     }
 

@@ -25,10 +25,17 @@ use fleetwire_service::health::Condition;
 use tokio::sync::{mpsc, oneshot};
 
 pub use change::{Applied, Change, ChangeError, Draft, Existing, OwnPassword, Patch, Who};
+pub(crate) use metrics::METRICS;
 pub use once::{Once, OnceError};
 pub use rules::{MAX_GROUP, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS, MAX_NAME};
 
 use crate::records::Records;
+
+/// Makes every handle, for the test that compares them with the list.
+#[cfg(test)]
+pub(crate) fn make_metrics() {
+    drop(metrics::RegistrarMetrics::new());
+}
 
 /// What a registrar needs.
 #[derive(Debug, Clone)]

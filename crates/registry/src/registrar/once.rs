@@ -51,7 +51,7 @@ impl Once<'_> {
         let parts = (Arc::clone(&tail), Arc::clone(&records), Arc::clone(&progress));
         let mut engine = Engine::new(self.client, self.topics, Rules::default(), parts);
         thread::scope(|scope| {
-            let following = scope.spawn(|| follow(&tail, &records, &progress, &stop));
+            let following = scope.spawn(|| follow(&tail, &records, &progress, (None, &stop)));
             // Also when the other half panics, so that the scope ends.
             let _ends = stop.clone().drop_guard();
             let deadline = Instant::now() + self.limit;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fleetwire_kafka::{ReaderError, TailReader};
 use fleetwire_model::{Topic, Topics};
+use fleetwire_service::health::Pulse;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -37,7 +38,7 @@ impl RegistrarTask {
         let Some(tail) = refuse_while(&mut self.jobs, open).await? else {
             return Ok(());
         };
-        let following = Following::start(tail, records)?;
+        let following = Following::start(tail, records, needs.condition.pulse())?;
         let outcome = self.serve(&needs, &following, &stop).await;
         outcome.and(following.end().await)
     }
@@ -99,7 +100,7 @@ struct Following {
 }
 
 impl Following {
-    fn start(tail: TailReader, records: Arc<Records>) -> Result<Self, ReaderError> {
+    fn start(tail: TailReader, records: Arc<Records>, pulse: Pulse) -> Result<Self, ReaderError> {
         let progress = Arc::new(Progress::new(tail.positions()?));
         let (tail, stop, ended) = (Arc::new(tail), CancellationToken::new(), CancellationToken::new());
         let thread = spawn_blocking({
@@ -107,7 +108,7 @@ impl Following {
             let (stop, ended) = (stop.clone(), ended.clone().drop_guard());
             move || {
                 let _ended = ended;
-                follow(&tail, &records, &progress, &stop)
+                follow(&tail, &records, &progress, (Some(&pulse), &stop))
             }
         });
         Ok(Self { tail, records, progress, stop: stop.drop_guard(), ended, thread })

@@ -63,7 +63,7 @@ impl Source {
                 Err(ReaderError::Stopped) => return Ok(None),
                 Err(err @ (ReaderError::Unreachable(_) | ReaderError::NoSuchTopic(_))) => {
                     warn!(%err, "the projector of device states waits");
-                    self.condition.not_ready(err.to_string());
+                    self.condition.away(err.to_string());
                 }
                 Err(err) => return Err(err.into()),
             }

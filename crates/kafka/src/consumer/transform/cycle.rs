@@ -16,6 +16,7 @@ use crate::consumer::context::GroupContext;
 use crate::consumer::current::Current;
 use crate::consumer::group::{ANSWER, Group};
 use crate::consumer::{Consumer, ConsumerOptions};
+use crate::heart;
 use crate::message::Message;
 
 /// How long a poll waits, and so how late a stop can be.
@@ -41,7 +42,9 @@ pub(super) fn run(
         is_quiet: false,
         rest_until: None,
     };
+    let _carried = consumer.group.heart.carry();
     let outcome = loop {
+        heart::beat();
         if stop.is_cancelled() {
             break Ok(());
         }
@@ -139,7 +142,7 @@ impl Cycle<'_> {
         self.group.metrics.records.increment(1);
         let partition = self.current.of(self.group, &message);
         let (offset, message) = (message.offset(), Message::new(message));
-        let done = partition.begin(offset, message.size());
+        let done = partition.begin(offset, message.timestamp_ms(), message.size());
         self.with(|transaction| {
             let outputs = transaction.take(&partition, offset, done, self.stop)?;
             let sent = transform.record(&message, &outputs);

@@ -128,7 +128,12 @@ impl Gate {
     ) -> Result<Box<Visit>, TurnedAway> {
         let addresses = self.addresses.as_ref();
         let address = addresses.map(|addresses| addresses.enter(peer.address.ip(), now)).transpose()?;
-        Ok(Box::new(Visit::new(peer, place, address)))
+        Ok(Box::new(Visit::new(peer, now, place, address)))
+    }
+
+    /// The process's own connection, which takes no place and no turn of anybody.
+    pub(super) const fn insider(peer: Peer, now: Instant) -> Visit {
+        Visit::insider(peer, now)
     }
 
     /// A turn for a handshake. Waits in order, but not when too many wait already; the caller sets the time limit.

@@ -12,13 +12,30 @@ use crate::access::Peer;
 pub(in crate::server) struct Visit {
     /// Who came.
     pub(in crate::server) peer: Peer,
+    /// When its connection was accepted.
+    pub(in crate::server) came: Instant,
     address: Option<AddressPlace>,
-    _place: OwnedSemaphorePermit,
+    /// None of the process's own connection.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Visit {
-    pub(super) const fn new(peer: Peer, place: OwnedSemaphorePermit, address: Option<AddressPlace>) -> Self {
-        Self { peer, address, _place: place }
+    pub(super) const fn new(
+        peer: Peer,
+        came: Instant,
+        place: OwnedSemaphorePermit,
+        address: Option<AddressPlace>,
+    ) -> Self {
+        Self { peer, came, address, place: Some(place) }
+    }
+
+    pub(super) const fn insider(peer: Peer, came: Instant) -> Self {
+        Self { peer, came, address: None, place: None }
+    }
+
+    /// Whether the process connects to itself.
+    pub(in crate::server) const fn is_insider(&self) -> bool {
+        self.place.is_none()
     }
 
     /// Takes one of the publishes of the peer's address, or says how long until there is one. Costs nothing while

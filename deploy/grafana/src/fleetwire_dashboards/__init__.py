@@ -1,0 +1,1 @@
+"""Grafana dashboards of fleetwire, as code. `python -m fleetwire_dashboards FOLDER` writes them as JSON."""
