@@ -41,6 +41,9 @@ struct Cli {
     /// Seconds that a service may take to stop
     #[arg(long, default_value_t = 25)]
     grace: u64,
+    /// Seconds after which Kafka misses a member of a group that died; the services' default if not given
+    #[arg(long)]
+    session_timeout: Option<f64>,
     /// Decoders work exactly once; a position must not be there twice then
     #[arg(long)]
     exactly_once: bool,
@@ -86,6 +89,7 @@ fn main() -> Result<ExitCode> {
         limit: Duration::from_secs(cli.limit),
         reconnect_every: Duration::from_secs_f64(cli.reconnect_every),
         grace: Duration::from_secs(cli.grace),
+        session_timeout: cli.session_timeout.map(Duration::from_secs_f64),
         exactly_once: cli.exactly_once,
         ..Settings::new(service::binary()?, seed)
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use fleetwire_kafka::Watermarks;
+use fleetwire_kafka::{ClientSettings, Watermarks};
 use fleetwire_model::{Imei, Topic};
 
 use super::check::compare;
@@ -33,7 +33,7 @@ pub(super) struct Run<'a> {
     fleet: Fleet,
     follower: Follower,
     pub(super) scene: Scene,
-    ends: Watermarks,
+    client: ClientSettings,
     raw: String,
     devices: Vec<Imei>,
     steps: Arc<Steps>,
@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
             scenario,
             fleet,
             follower,
-            ends: Watermarks::new(&client)?,
+            client,
             raw: topics.name(Topic::Raw),
             scene,
             devices,
@@ -169,7 +169,7 @@ impl<'a> Run<'a> {
             let all = (worked.iter().sum::<f64>() - partitions).abs() < 0.5;
             Ok(all && worked.iter().all(|some| *some > 0.5))
         })?;
-        let ends = read_ends(&self.ends, &self.raw, self.settings.partitions)?;
+        let ends = read_ends(&self.client, &self.raw, self.settings.partitions)?;
         let caught_up = self.until("the backlog is decoded", |run| Ok(run.follower.has_reached(&ends)))?;
         Ok((given, given + caught_up))
     }
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
         let begin = Instant::now();
         // After this nothing comes into the raw topic any more.
         stop_all(&mut self.scene, Some(Part::Frontend), &mut self.broken);
-        let ends = read_ends(&self.ends, &self.raw, self.settings.partitions)?;
+        let ends = read_ends(&self.client, &self.raw, self.settings.partitions)?;
         let records = u64::try_from(ends.values().sum::<i64>())?;
         while self.follower.decoded() < records && begin.elapsed() < limit {
             std::thread::park_timeout(LOOK);
@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
         stop_all(&mut self.scene, None, &mut self.broken);
         let site = &self.scene.site;
         let group = format!("{}-decoder", site.topics().prefix());
-        let lag = uncommitted(&site.client().brokers, &group, &self.raw, &ends)?;
+        let lag = uncommitted(&self.client.brokers, &group, &self.raw, &ends)?;
         if lag != 0 {
             self.broken.push(format!("{lag} raw records are not committed by the decoders that stopped"));
         }
@@ -229,20 +229,17 @@ fn stop_all(scene: &mut Scene, part: Option<Part>, broken: &mut Vec<String>) {
     }
 }
 
-/// Where each raw partition ends. Kafka may be away for a moment.
-fn read_ends(kafka: &Watermarks, topic: &str, partitions: u16) -> Result<BTreeMap<i32, i64>> {
-    let (deadline, mut ends) = (Instant::now() + PATIENCE, BTreeMap::new());
-    for partition in 0..i32::from(partitions) {
-        loop {
-            match kafka.of(topic, partition) {
-                Ok((_, end)) => {
-                    ends.insert(partition, end);
-                    break;
-                }
-                Err(error) if Instant::now() >= deadline => return Err(error.into()),
-                Err(_) => std::thread::park_timeout(LOOK),
-            }
+/// Where each raw partition ends. Kafka may be away for a moment; every attempt has a client of its own, as one that
+/// was away for long may hold on to what it knew.
+fn read_ends(kafka: &ClientSettings, topic: &str, partitions: u16) -> Result<BTreeMap<i32, i64>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let client = Watermarks::new(kafka)?;
+        let all = (0..i32::from(partitions)).map(|number| Ok((number, client.of(topic, number)?.1)));
+        match all.collect::<Result<_>>() {
+            Ok(ends) => return Ok(ends),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            Err(_) => std::thread::park_timeout(LOOK),
         }
     }
-    Ok(ends)
 }

@@ -1,8 +1,9 @@
 //! What happens in each scenario.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use fleetwire_model::Topic;
 
 use super::cluster::BROKERS;
 use super::run::Run;
@@ -87,12 +88,12 @@ fn brokers(settings: &Settings) -> Result<Outcome> {
     for broker in 0..BROKERS {
         run.step(&format!("restart broker {}", broker + 1), |run| {
             run.scene.cluster.as_mut().context("no brokers")?.restart(broker)?;
-            recovered(run)
+            recovered(run, settings)
         })?;
     }
     run.step("kill broker 1, start it again", |run| {
         run.scene.cluster.as_mut().context("no brokers")?.kill_and_restart(0)?;
-        recovered(run)
+        recovered(run, settings)
     })?;
     run.finish()
 }
@@ -119,10 +120,14 @@ fn spread(run: &mut Run<'_>) -> Result<String> {
     ))
 }
 
-/// Devices are connected and decoders have caught up, behind a broker that is back.
-fn recovered(run: &mut Run<'_>) -> Result<String> {
+/// All replicas are in sync, devices connected, and decoders through with what was there.
+fn recovered(run: &mut Run<'_>, settings: &Settings) -> Result<String> {
+    let begin = Instant::now();
+    let partitions = Topic::ALL.len() * usize::from(settings.partitions);
+    run.scene.cluster.as_ref().context("no brokers")?.in_sync(partitions)?;
+    let in_sync = seconds(begin.elapsed());
     run.connected()?;
-    worked(run)
+    Ok(format!("replicas are in sync {in_sync} after the brokers knew each other; {}", worked(run)?))
 }
 
 fn seconds(time: Duration) -> String {

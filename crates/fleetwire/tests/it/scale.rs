@@ -7,7 +7,7 @@ use fleetwire_benches::scale::{self, Outcome, Scenario, Settings, compare};
 
 fn short(scenario: Scenario, seed: u64) -> Outcome {
     let settings = Settings {
-        devices: 30,
+        devices: 40,
         rate: 150,
         partitions: 4,
         pause: Duration::from_millis(500),
