@@ -196,8 +196,8 @@ mod tests {
 
     /// One device with these publishes: acknowledged, and how often written.
     fn ledger(publishes: &[(bool, u32)]) -> Ledger {
-        let published = |&(acknowledged, written): &(bool, u32)| Published { acknowledged, written };
-        let all = publishes.iter().map(published).collect();
+        let told = |&(acknowledged, written): &(bool, u32)| Published { acknowledged, written };
+        let all = publishes.iter().map(told).collect();
         Ledger { devices: vec![DeviceLedger { publishes: all, ..DeviceLedger::default() }] }
     }
 

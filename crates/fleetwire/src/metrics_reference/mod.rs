@@ -44,6 +44,7 @@ fn sections() -> impl Iterator<Item = Section> {
         fleetwire_state::METRICS,
         fleetwire_held::METRICS,
         fleetwire_registry::METRICS,
+        fleetwire_trace::METRICS,
         fleetwire_api::METRICS,
     ];
     parts.into_iter().chain(fleetwire_kafka::METRICS.iter().copied())
