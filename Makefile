@@ -44,7 +44,7 @@ else
 endif
 
 .PHONY: test
-test: setup fmt proto monitoring unit doc ## Everything that must hold: format, contract, lints, all tests, docs
+test: setup fmt proto monitoring unit chart doc ## Everything that must hold: format, contract, lints, all tests, docs
 
 .PHONY: setup
 setup: ## Install what build and tests need
