@@ -195,9 +195,9 @@ mod tests {
     use super::*;
 
     /// One device with these publishes: acknowledged, and how often written.
-    fn ledger(publishes: &[(bool, u32)]) -> Ledger {
-        let published = |&(acknowledged, written): &(bool, u32)| Published { acknowledged, written };
-        let publishes = publishes.iter().map(published).collect();
+    fn ledger(all: &[(bool, u32)]) -> Ledger {
+        let publish = |&(acknowledged, written): &(bool, u32)| Published { acknowledged, written };
+        let publishes = all.iter().map(publish).collect();
         Ledger { devices: vec![DeviceLedger { publishes, ..DeviceLedger::default() }] }
     }
 
