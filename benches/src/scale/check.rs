@@ -195,10 +195,10 @@ mod tests {
     use super::*;
 
     /// One device with these publishes: acknowledged, and how often written.
-    fn ledger(publishes: &[(bool, u32)]) -> Ledger {
-        let told = |&(acknowledged, written): &(bool, u32)| Published { acknowledged, written };
-        let all = publishes.iter().map(told).collect();
-        Ledger { devices: vec![DeviceLedger { publishes: all, ..DeviceLedger::default() }] }
+    fn ledger(all: &[(bool, u32)]) -> Ledger {
+        let publish = |&(acknowledged, written): &(bool, u32)| Published { acknowledged, written };
+        let publishes = all.iter().map(publish).collect();
+        Ledger { devices: vec![DeviceLedger { publishes, ..DeviceLedger::default() }] }
     }
 
     /// Raw records in this order: number and session.
